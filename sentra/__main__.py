@@ -1,0 +1,5 @@
+"""``python -m sentra`` runs the command line."""
+
+from sentra.cli import main
+
+main()

@@ -1,0 +1,197 @@
+"""Settings -> pipeline: chooses the rules, gives each its sources, builds scanner and plugins.
+
+Everything that the configuration can have wrong is found here or before, and reported together.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import re2
+
+from sentra import ruleset
+from sentra.config import FileConfig, PluginOptions, Settings, load_file
+from sentra.errors import ConfigError, collecting, raise_all
+from sentra.findings import Mode, Source
+from sentra.operator_rules import domain_rules, keyword_rules, policy_rules
+from sentra.pipeline import Clock, Pipeline
+from sentra.plugins import BUILTIN, BY_NAME, Builtin, Plugin
+from sentra.plugins.email_bcc import EmailBcc
+from sentra.plugins.rulepack import RulePack
+from sentra.ruleset import Rule
+from sentra.scanner import Compiled, Scanner
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A pipeline with the configuration that it was made from. ``digest`` identifies that configuration."""
+
+    pipeline: Pipeline
+    settings: Settings
+    file: FileConfig
+    digest: str
+    warnings: tuple[str, ...]
+
+
+def assemble(settings: Settings, clock: Clock = time.monotonic) -> Assembly:
+    """Build what ``settings`` describe. Raises ``ConfigError`` with all problems at once."""
+    file = load_file(settings.plugin_config)
+    problems: list[str] = list(_name_problems(settings, file))
+    chosen: dict[str, list[Rule]] = {}
+    for builtin in BUILTIN:
+        with collecting(problems):
+            chosen[builtin.name] = _choose(builtin, file)
+    compiled: list[Compiled] = []
+    for name in settings.plugins:
+        with collecting(problems):
+            compiled += _compiled(BY_NAME[name], chosen[name], file) if name in chosen else []
+    raise_all(problems)
+    scanner = Scanner(compiled, str(cache_folder(settings)))
+    pipeline = Pipeline(
+        scanner,
+        [_plugin(BY_NAME[name], chosen[name], file) for name in settings.plugins],
+        clock=clock,
+        mode=Mode.AUDIT if settings.audit_only else Mode.ENFORCE,
+        block_when_late=settings.on_deadline == "block",
+    )
+    return Assembly(pipeline, settings, file, _digest(settings, file, compiled), tuple(_warnings(settings, file)))
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where compiled rules are kept: the setting, or the user's cache folder."""
+    return settings.cache_dir or Path.home() / ".cache" / "sentra"
+
+
+def _name_problems(settings: Settings, file: FileConfig) -> Iterable[str]:
+    known = ", ".join(BY_NAME)
+    for index, name in enumerate(settings.plugins):
+        if name in settings.plugins[:index]:
+            yield f"SENTRA_PLUGINS: {name!r} is named twice"
+        elif name.startswith("external_"):
+            yield f"SENTRA_PLUGINS: {name!r}: external plugins are not available in this version"
+        elif name not in BY_NAME:
+            yield f"SENTRA_PLUGINS: unknown plugin {name!r}; expected one of {known}"
+    for name in file.plugins:
+        if name not in BY_NAME:
+            yield f"{settings.plugin_config}: plugins: unknown plugin {name!r}; expected one of {known}"
+    if file.externalHttp:
+        yield f"{settings.plugin_config}: externalHttp: external plugins are not available in this version"
+
+
+def _choose(builtin: Builtin, file: FileConfig) -> list[Rule]:
+    """The shipped and the operator's rules of one plugin, less those that are switched off."""
+    options = file.plugins.get(builtin.name, PluginOptions())
+    shipped = list(ruleset.shipped(builtin.name).rules)
+    known = {name for rule in shipped for name in (rule.id, *rule.group)} | {
+        combination.id for combination in ruleset.shipped(builtin.name).combinations
+    }
+    problems = [
+        f"plugins.{builtin.name}.{key}: {name!r} is no rule and no group of that plugin"
+        for key, names in (("disable", options.disable), ("enable", options.enable))
+        for name in names
+        if name not in known
+    ]
+    raise_all(problems)
+    rules = [rule for rule in _selected(builtin, shipped, file) if not _named(rule, options.disable)]
+    return [*_operator_rules(builtin, file), *rules]
+
+
+def _selected(builtin: Builtin, rules: Sequence[Rule], file: FileConfig) -> list[Rule]:
+    enabled = file.plugins.get(builtin.name, PluginOptions()).enable
+    entities = file.pii.entities if builtin.name == "pii" else None
+    if entities is None:
+        return [rule for rule in rules if rule.default or _named(rule, enabled)]
+    known = {name for rule in rules for name in rule.group}
+    unknown = [name for name in entities if name not in known | {"all"}]
+    if unknown:
+        expected = ", ".join(sorted(known | {"all"}))
+        raise ConfigError(f"pii.entities: unknown entity {name!r}; expected one of {expected}" for name in unknown)
+    return [rule for rule in rules if "all" in entities or _named(rule, entities) or _named(rule, enabled)]
+
+
+def _named(rule: Rule, names: Iterable[str]) -> bool:
+    return not {rule.id, *rule.group}.isdisjoint(names)
+
+
+def _operator_rules(builtin: Builtin, file: FileConfig) -> list[Rule]:
+    match builtin.name:
+        case "policy_pack":
+            return policy_rules(file.policies)
+        case "pii":
+            return keyword_rules(file.piiKeywords)
+        case "domain_block":
+            return domain_rules(file.domainBlocklist)
+    return []
+
+
+def _compiled(builtin: Builtin, rules: Iterable[Rule], file: FileConfig) -> list[Compiled]:
+    options = file.plugins.get(builtin.name, PluginOptions())
+    allow = [_allow_pattern(builtin.name, index, entry.pattern) for index, entry in enumerate(options.allow)]
+    if builtin.name == "pii":
+        allow += [ruleset.compile_pattern(_company_address(domain)) for domain in file.company_domains]
+    return [Compiled(rule, _sources(builtin, rule, options), allow) for rule in rules]
+
+
+def _company_address(domain: str) -> str:
+    return rf"(?i)[^@\s]+@{re2.escape(domain)}"
+
+
+def _allow_pattern(plugin: str, index: int, pattern: str) -> Any:
+    try:
+        return ruleset.compile_pattern(pattern)
+    except re2.error as error:
+        raise ConfigError([f"plugins.{plugin}.allow[{index}]: pattern {pattern!r} does not compile: {error}"]) from None
+
+
+def _sources(builtin: Builtin, rule: Rule, options: PluginOptions) -> tuple[Source, ...]:
+    """A rule's own sources, narrowed by the operator's choice; else the operator's, else the plugin's."""
+    if rule.sources is None:
+        return options.sources or builtin.sources
+    if options.sources is None:
+        return rule.sources
+    return tuple(source for source in rule.sources if source in options.sources)
+
+
+def _plugin(builtin: Builtin, rules: Sequence[Rule], file: FileConfig) -> Plugin:
+    if builtin.name == "email_bcc":
+        return EmailBcc(file.company_domains)
+    options = file.plugins.get(builtin.name, PluginOptions())
+    combinations = tuple(
+        combination
+        for combination in ruleset.shipped(builtin.name).combinations
+        if combination.id not in options.disable
+    )
+    return RulePack(builtin, rules, combinations, file.pii.min_count if builtin.name == "pii" else None)
+
+
+def _digest(settings: Settings, file: FileConfig, compiled: Iterable[Compiled]) -> str:
+    """Twelve hexadecimal digits that change with anything that decides verdicts."""
+    deciding = (
+        settings.plugins,
+        settings.audit_only,
+        settings.on_deadline,
+        settings.plugin_budget_ms,
+        file,
+        [
+            (entry.rule.id, entry.rule.pattern, entry.rule.confirm, entry.rule.context, entry.sources)
+            for entry in compiled
+        ],
+    )
+    return hashlib.sha256(msgspec.json.encode(deciding, order="sorted")).hexdigest()[:12]
+
+
+def _warnings(settings: Settings, file: FileConfig) -> Iterable[str]:
+    if settings.allowed_tokens is None:
+        yield "STRICT_AUTH_ALLOWED_TOKENS is not set: ANY bearer token is accepted"
+    if not file.company_domains and {"email_bcc", "pii"} & set(settings.plugins):
+        yield "companyDomain is not set: every mail address counts as external"
+    if settings.audit_only:
+        yield "SENTRA_AUDIT_ONLY is on: nothing will be blocked"
+        if settings.audit_log_file is None:
+            yield "SENTRA_AUDIT_ONLY is on without AUDIT_LOG_FILE: withheld blocks leave no audit record"
+    if settings.log_file is None and not settings.log_stdout:
+        yield "neither LOG_FILE nor SENTRA_LOG_STDOUT is set: decisions leave no record"

@@ -1,0 +1,97 @@
+"""Runs the cases beside the rules: a pack that fails its own cases does not load."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from sentra.errors import ConfigError
+from sentra.findings import Finding, Source
+from sentra.inspection import Inspection, Path, Segment
+from sentra.plugins import BY_NAME, Context
+from sentra.plugins.rulepack import RulePack
+from sentra.ruleset import Case, Combination, Pack, Rule
+from sentra.scanner import Compiled, Scanned, Scanner
+from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
+
+
+class Outcome(NamedTuple):
+    """What became of one case; ``problem`` is empty when it held."""
+
+    rule_id: str
+    case: Case
+    problem: str
+
+    @property
+    def test_id(self) -> str:
+        """The id of the case in test runs."""
+        return f"{self.rule_id}::{self.case.name}"
+
+
+class Bench:
+    """A pack's rules in a scanner of their own, those that are off by default included."""
+
+    def __init__(self, pack: Pack):
+        self.pack = pack
+        self._builtin = BY_NAME[pack.plugin]
+        self.rules: Mapping[str, Rule] = {rule.id: rule for rule in pack.rules}
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """All rules of the pack in one database."""
+        return Scanner([Compiled(rule, self._sources(rule)) for rule in self.pack.rules])
+
+    @cached_property
+    def _plugin(self) -> RulePack:
+        return RulePack(self._builtin, self.pack.rules, self.pack.combinations)
+
+    def _sources(self, rule: Rule) -> tuple[Source, ...]:
+        return rule.sources or self._builtin.sources
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """The outcome of every case of every rule and combination."""
+        for rule in self.pack.rules:
+            for case in rule.case:
+                yield Outcome(rule.id, case, self._rule_problem(rule, case))
+        for combination in self.pack.combinations:
+            for case in combination.case:
+                yield Outcome(combination.id, case, self._combination_problem(combination, case))
+
+    def inspection(self, case: Case, default: Source) -> Inspection:
+        """The case's text as a request would hold it."""
+        source = case.source or default
+        path: Path = (None, source)
+        if case.key is None:
+            return Inspection([Segment(source, path, case.joined)])
+        return Inspection([Segment(source, (path, case.key), f"{case.key}: {case.joined}", len(case.key.encode()) + 2)])
+
+    def scan(self, case: Case, default: Source) -> Scanned:
+        """What the pack's scanner leaves to look at in the case's text."""
+        return self.scanner.scan(self.inspection(case, default))
+
+    def _rule_problem(self, rule: Rule, case: Case) -> str:
+        found = list(self.scan(case, self._sources(rule)[0]).findings(self.pack.plugin))
+        own = {finding.value for finding in found if finding.rule_id == rule.id}
+        if own != set(case.match):
+            return f"expected {case.match}, found {sorted(own)}"
+        return _others(found, rule.id, case)
+
+    def _combination_problem(self, combination: Combination, case: Case) -> str:
+        empty = AnalyzeRequest(PlannerContext(), ToolDefinition())
+        verdict = self._plugin.judge(Context(empty, self.scan(case, self._builtin.sources[0])))
+        if case.match:
+            return "" if verdict.rule_id == combination.id else f"expected a block, got {verdict.rule_id}"
+        return "" if verdict.rule_id in (None, *case.also) else f"expected no block, got {verdict.rule_id}"
+
+
+def _others(found: list[Finding], own: str, case: Case) -> str:
+    """Strong rules that fired without being named in ``also``."""
+    others = {f.rule_id for f in found if f.rule_id != own and f.strength == "strong" and f.blocks}
+    unnamed = sorted(others - set(case.also))
+    return f"also fired: {', '.join(unnamed)}" if unnamed else ""
+
+
+def require(pack: Pack) -> None:
+    """Raise ``ConfigError`` with every case of ``pack`` that does not hold."""
+    failed = [outcome for outcome in Bench(pack).outcomes() if outcome.problem]
+    if failed:
+        raise ConfigError(f"{outcome.test_id}: {outcome.problem}" for outcome in failed)

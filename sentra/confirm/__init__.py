@@ -1,0 +1,87 @@
+"""Second looks at a candidate's match: pure functions by name.
+
+A rule names its confirms as ``name``, ``name:argument`` or ``name>=number``, each with an optional ``not `` before it;
+all of them must hold. A confirm is linear in the length of the match and of the bounded window around it.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from sentra.errors import ConfigError
+
+WINDOW_BYTES = 80
+
+
+class Hit:
+    """A match under a second look.
+
+    ``buffer`` is UTF-8; ``start``/``end`` delimit the value, ``low``/``high`` the segment that it stands in.
+    Segments of named arguments read ``name: value``, so the argument's name is part of the window before the value.
+    """
+
+    __slots__ = ("buffer", "context", "end", "high", "low", "start", "value")
+
+    def __init__(self, buffer: bytes, start: int, end: int, low: int, high: int, context: "Search | None" = None):
+        self.buffer, self.start, self.end, self.low, self.high = buffer, start, end, low, high
+        self.context = context
+        self.value = buffer[start:end].decode("utf-8", "replace")
+
+    def before(self, size: int = WINDOW_BYTES) -> str:
+        """Up to ``size`` bytes of the same segment that stand before the value."""
+        return self.buffer[max(self.low, self.start - size) : self.start].decode("utf-8", "replace")
+
+    def after(self, size: int = WINDOW_BYTES) -> str:
+        """Up to ``size`` bytes of the same segment that stand after the value."""
+        return self.buffer[self.end : min(self.high, self.end + size)].decode("utf-8", "replace")
+
+
+class Search(Protocol):
+    """A compiled pattern, as google-re2 makes it."""
+
+    def search(self, text: bytes, pos: int = ..., endpos: int = ..., /) -> object | None: ...
+
+
+Confirm = Callable[[Hit], bool]
+Factory = Callable[[str], Confirm]
+
+REGISTRY: dict[str, Factory] = {}
+_SPEC = re.compile(r"(?P<negated>not )?(?P<name>[a-z][a-z0-9_]*)(?:(?::|>=)(?P<argument>.+))?")
+
+
+def confirm(check: Confirm) -> Confirm:
+    """Register a check that takes no argument under its function's name."""
+    REGISTRY[check.__name__.strip("_")] = lambda argument: check
+    return check
+
+
+def factory(make: Factory) -> Factory:
+    """Register a function that makes a check from its argument, under the function's name."""
+    REGISTRY[make.__name__.strip("_")] = make
+    return make
+
+
+def parse(spec: str) -> Confirm:
+    """The check that ``spec`` names. Raises ``ConfigError`` for an unknown name or a bad argument."""
+    parts = _SPEC.fullmatch(spec)
+    if parts is None or parts["name"] not in REGISTRY:
+        raise ConfigError([f"unknown confirm {spec!r}; expected one of {', '.join(sorted(REGISTRY))}"])
+    try:
+        check = REGISTRY[parts["name"]](parts["argument"] or "")
+    except (ValueError, KeyError, AttributeError, ImportError) as error:
+        raise ConfigError([f"bad argument in confirm {spec!r}: {error}"]) from None
+    if parts["negated"]:
+        return lambda hit: not check(hit)
+    return check
+
+
+@confirm
+def context(hit: Hit) -> bool:
+    """One of the rule's ``context`` words stands within 80 bytes before or 40 bytes after the value."""
+    if hit.context is None:
+        return False
+    low, high = max(hit.low, hit.start - WINDOW_BYTES), min(hit.high, hit.end + WINDOW_BYTES // 2)
+    return bool(hit.context.search(hit.buffer, low, hit.start) or hit.context.search(hit.buffer, hit.end, high))
+
+
+from sentra.confirm import domains, identifiers, secrets  # noqa: E402, F401 - they register their checks

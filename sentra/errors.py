@@ -1,0 +1,49 @@
+"""What can go wrong, each with a location in its message."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class SentraError(Exception):
+    """Base of all errors that Sentra raises on purpose."""
+
+
+class ConfigError(SentraError):
+    """One or more mistakes of the operator; all that were found are reported together."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class EngineError(SentraError):
+    """The scan engine does not find what it must find; nothing may be served with it."""
+
+
+class RequestError(SentraError):
+    """The caller's mistake: answered with the contract's error object, never judged.
+
+    ``code`` is the contract's ``errorCode``, ``status`` the HTTP status.
+    """
+
+    def __init__(self, status: int, code: int, message: str, diagnostics: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.diagnostics = diagnostics
+
+
+@contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Gather a ``ConfigError`` into ``problems`` so that the next section is still checked."""
+    try:
+        yield
+    except ConfigError as error:
+        problems.extend(error.problems)
+
+
+def raise_all(problems: list[str]) -> None:
+    """Raise one ``ConfigError`` that carries every problem; nothing when there is none."""
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,75 @@
+"""A plugin that is nothing but rules: it blocks on the first strong finding or completed combination."""
+
+from collections.abc import Iterable, Mapping
+
+from sentra.findings import Finding, Verdict
+from sentra.plugins import Builtin, Context
+from sentra.ruleset import Combination, Rule
+
+
+class RulePack:
+    """Judges the findings of the rules whose ids begin with its name.
+
+    ``min_count`` gives, for a group of rules, how many distinct values it takes to block.
+    """
+
+    def __init__(
+        self,
+        builtin: Builtin,
+        rules: Iterable[Rule],
+        combinations: tuple[Combination, ...] = (),
+        min_count: Mapping[str, int] | None = None,
+    ):
+        self.name, self.reason_code, self.combinations = builtin.name, builtin.reason_code, combinations
+        self._groups = {rule.id: {rule.id, *rule.group} for rule in rules}
+        self._least = {
+            rule_id: max((min_count or {}).get(group, 1) for group in groups)
+            for rule_id, groups in self._groups.items()
+        }
+
+    def findings(self, context: Context) -> list[Finding]:
+        """Everything that this plugin's rules found."""
+        request = context.request
+        return list(context.scanned.findings(self.name, (request.tool_id, request.tool_name)))
+
+    def judge(self, context: Context) -> Verdict:
+        """Block on the first strong finding in the order of the rules, else on the first complete combination."""
+        request = context.request
+        weak: list[Finding] = []
+        noted: list[Finding] = []
+        values: dict[str, set[str]] = {}
+        for finding in context.scanned.findings(self.name, (request.tool_id, request.tool_name)):
+            if not finding.blocks:
+                noted.append(finding)
+            elif finding.strength == "weak":
+                weak.append(finding)
+            elif self._enough(finding, values):
+                return self._block(finding, finding.rule_id, finding.reason)
+        for combination in self.combinations:
+            complete = self._complete(combination, weak)
+            if complete is not None:
+                return self._block(complete, combination.id, combination.reason or combination.title)
+        return Verdict(self.name, noted=tuple(noted))
+
+    def _enough(self, finding: Finding, values: dict[str, set[str]]) -> bool:
+        least = self._least[finding.rule_id]
+        if least <= 1:
+            return True
+        seen = values.setdefault(finding.rule_id, set())
+        seen.add(finding.value.casefold())
+        return len(seen) >= least
+
+    def _complete(self, combination: Combination, weak: list[Finding]) -> Finding | None:
+        """The first finding of a place that holds one of each entry, if there is such a place."""
+        places: dict[str, list[Finding]] = {}
+        for finding in weak:
+            places.setdefault(finding.span.path if combination.within == "segment" else "", []).append(finding)
+        for found in places.values():
+            groups = [self._groups[finding.rule_id] for finding in found]
+            if all(any(entry in group for group in groups) for entry in combination.all):
+                return next(f for f, g in zip(found, groups, strict=True) if combination.all[0] in g)
+        return None
+
+    def _block(self, finding: Finding, rule_id: str, reason: str) -> Verdict:
+        code = self.reason_code if finding.reason_code is None else finding.reason_code
+        return Verdict(self.name, block=True, reason_code=code, reason=reason, rule_id=rule_id, finding=finding)

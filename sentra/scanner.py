@@ -1,0 +1,291 @@
+"""One Hyperscan database for all rules, scanned once; candidates are located with RE2, segment by segment.
+
+Safety: the scan over-reports (it sees the joined buffer, where a pattern can cross a separator) and never says a false
+"no"; what a rule found is decided by ``locate`` alone, in linear time under a cap, and an exceeded cap is a
+finding, not silence.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from sentra import ruleset
+from sentra.confirm import Confirm, Hit
+from sentra.engine import Database
+from sentra.findings import Finding, Source, Span
+from sentra.inspection import Inspection, Segment, inspect_views
+from sentra.normalize import DECODERS, MAX_DEPTH, View, run_views
+from sentra.ruleset import Rule
+
+MAX_VIEW_BYTES = 1 << 20
+LEAST_ALLOWANCE = 4 << 20
+SEARCH_COST = 256
+CONFIRM_COST = 2_000
+
+
+class Exceeded(Exception):
+    """A request asks for more confirm work than any honest one; what it hides cannot be told."""
+
+
+class Late(Exception):
+    """The request's time budget is used up."""
+
+
+class Allowance:
+    """How much confirm work a request may cost: bytes searched, with a charge for every second look.
+
+    ``expired`` tells whether the request's time is up.
+    """
+
+    __slots__ = ("_size", "confirms", "expired", "left")
+
+    def __init__(self, size: int, expired: Callable[[], bool]):
+        self._size = size
+        self.confirms = 0
+        self.renew(expired)
+
+    def renew(self, expired: Callable[[], bool]) -> None:
+        """Start afresh with a new time budget."""
+        self.left = max(LEAST_ALLOWANCE, 64 * self._size)
+        self.expired = expired
+
+    def take(self, size: int) -> None:
+        """Pay for a search over ``size`` bytes. Raises ``Exceeded`` when nothing is left, ``Late`` out of time."""
+        self.left -= size + SEARCH_COST
+        if self.left < 0:
+            raise Exceeded
+        if self.expired():
+            raise Late
+
+
+def never() -> bool:
+    """For work without a deadline."""
+    return False
+
+
+class Compiled:
+    """A rule ready to locate: its pattern and second looks are compiled at first use.
+
+    ``allow`` are the operator's patterns of values that are no finding.
+    """
+
+    __slots__ = ("_confirms", "_context", "_pattern", "allow", "by_segment", "group", "rule", "sources")
+
+    def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Any] = ()):
+        self.rule, self.sources, self.allow = rule, sources, tuple(allow)
+        self.by_segment = rule.arg is not None or ruleset.anchored(rule.pattern)
+        self._pattern: Any = None
+        self._context: Any = None
+        self._confirms: tuple[Confirm, ...] = ()
+        self.group: int = 0
+
+    def prepare(self) -> Any:
+        """The compiled pattern."""
+        if self._pattern is None:
+            pattern = ruleset.compile_pattern(self.rule.pattern)
+            self.group = pattern.groupindex.get(b"value", 0)
+            self._confirms = ruleset.confirms(self.rule)
+            if self.rule.context:
+                self._context = ruleset.compile_pattern(ruleset.word_pattern(self.rule.context))
+            self._pattern = pattern
+        return self._pattern
+
+    def holds(self, buffer: bytes, segment: Segment, start: int, end: int, allowance: Allowance) -> str | None:
+        """The value at ``start``..``end`` when every second look confirms it and the operator does not allow it."""
+        allowance.confirms += 1
+        allowance.take(CONFIRM_COST)
+        hit = Hit(buffer, start, end, segment.start, segment.end, self._context)
+        if not all(_sure(check, hit) for check in self._confirms):
+            return None
+        value = hit.value.encode("utf-8", "replace")
+        return None if any(pattern.fullmatch(value) for pattern in self.allow) else hit.value
+
+
+def _sure(check: Confirm, hit: Hit) -> bool:
+    """A check that fails on a value confirms it: an input that breaks a check must not pass because of it."""
+    try:
+        return check(hit)
+    except Exception:
+        return True
+
+
+class Scanner:
+    """All rules of all plugins in one database, and the decoders' patterns with them.
+
+    ``rules`` are in no particular order; a rule's place in it is its number in the database.
+    """
+
+    def __init__(self, rules: Sequence[Compiled], cache_folder: str | None = None):
+        self.rules = tuple(rules)
+        patterns = [ruleset.scan_pattern(compiled.rule.pattern) for compiled in self.rules]
+        self._decoder_base = len(patterns)
+        patterns += [decoder.pattern for decoder in DECODERS]
+        self._database = Database(patterns, cache_folder)
+        self._decoders = [ruleset.compile_pattern(decoder.pattern) for decoder in DECODERS]
+
+    def candidates(self, buffer: bytes) -> list[int]:
+        """Numbers of the rules and decoders whose pattern fires somewhere in ``buffer``, each once."""
+        return self._database.scan(buffer)
+
+    def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
+        """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
+        scanned = Scanned(self, inspection, expired)
+        layer, budget = inspection, MAX_VIEW_BYTES
+        for _ in range(MAX_DEPTH + 1):
+            fired = self.candidates(layer.buffer)
+            scanned.bytes += len(layer.buffer)
+            scanned.add(layer, [number for number in fired if number < self._decoder_base])
+            decoders = [number - self._decoder_base for number in fired if number >= self._decoder_base]
+            if not decoders or budget <= 0:
+                break
+            layer = self._views(layer, decoders, budget)
+            if not layer.segments:
+                break
+            budget -= len(layer.buffer)
+            scanned.views += len(layer.segments)
+        return scanned
+
+    def _views(self, layer: Inspection, decoders: Iterable[int], budget: int) -> Inspection:
+        views: list[tuple[Segment, View]] = []
+        for number in decoders:
+            for segment in layer.segments:
+                for view in self._segment_views(layer, number, segment):
+                    views.append((segment, view))
+                    budget -= len(view.text)
+                    if budget <= 0:
+                        return inspect_views(views)
+        return inspect_views(views)
+
+    def _segment_views(self, layer: Inspection, number: int, segment: Segment) -> Iterator[View]:
+        pattern = self._decoders[number]
+        spans = [
+            (match.start() - segment.start, match.end() - segment.start)
+            for match in pattern.finditer(layer.buffer, segment.start, segment.end)
+        ]
+        return run_views(DECODERS[number], segment.text, spans) if spans else iter(())
+
+
+class Scanned:
+    """What the scan of one request left to look at: candidates by plugin, in every layer."""
+
+    def __init__(self, scanner: Scanner, inspection: Inspection, expired: Callable[[], bool]):
+        self.inspection = inspection
+        self.bytes = 0
+        self.views = 0
+        self.candidates = 0
+        self.allowance = Allowance(len(inspection.buffer), expired)
+        self._rules = scanner.rules
+        self._by_plugin: dict[str, list[tuple[Inspection, int]]] = {}
+
+    def renew(self) -> None:
+        """Allow the work of looking at everything once more, without a deadline."""
+        self.allowance.renew(never)
+
+    def add(self, layer: Inspection, fired: Sequence[int]) -> None:
+        """Note the candidates of one layer, in the order of the rules."""
+        self.candidates += len(fired)
+        for number in sorted(fired):
+            plugin = self._rules[number].rule.plugin
+            self._by_plugin.setdefault(plugin, []).append((layer, number))
+
+    def findings(self, plugin: str, tool: tuple[str, str] = ("", "")) -> Iterator[Finding]:
+        """The confirmed findings of ``plugin``, rule by rule; ``tool`` is the id and name that policies match on."""
+        for layer, number in self._by_plugin.get(plugin, ()):
+            compiled = self._rules[number]
+            if compiled.rule.tool is None or _matches(compiled.rule.tool, tool):
+                yield from locate(layer, compiled, self.allowance)
+
+
+def _matches(glob: str, tool: tuple[str, str]) -> bool:
+    return any(fnmatchcase(name.casefold(), glob.casefold()) for name in tool if name)
+
+
+def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:
+    """Every confirmed match of one rule in the segments that it reads."""
+    compiled.prepare()
+    for source in compiled.sources:
+        first, last = layer.ranges.get(source, (0, 0))
+        if first == last:
+            continue
+        try:
+            if compiled.by_segment:
+                for segment in layer.segments[first:last]:
+                    yield from _search_value(layer, compiled, segment, allowance)
+            else:
+                low, high = layer.segments[first].start, layer.segments[last - 1].end
+                yield from _search(layer, compiled, low, high, allowance)
+        except Exceeded:
+            segment = layer.segments[first]
+            span = layer.span(segment, segment.start, segment.end)
+            yield finding(compiled.rule, span, "", f"{compiled.rule.title}: too many candidates to tell apart")
+            return
+
+
+def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowance: Allowance) -> Iterator[Finding]:
+    """Matches in the buffer from ``low`` to ``high``; one that crosses a segment's end is sought inside it again."""
+    pattern, group, buffer = compiled.prepare(), compiled.group, layer.buffer
+    while low < high:
+        match = pattern.search(buffer, low, high)
+        allowance.take((match.end() if match else high) - low)
+        if match is None:
+            return
+        start, end = match.span()
+        segment = layer.segments[layer.segment_at(start)]
+        if end > segment.end:
+            if start < segment.end and high > segment.end:
+                yield from _search(layer, compiled, max(low, segment.start), segment.end, allowance)
+            low = segment.end + 1
+            continue
+        value = compiled.holds(buffer, segment, *match.span(group), allowance)
+        if value is not None:
+            yield finding(compiled.rule, layer.span(segment, *match.span(group)), value)
+            low = max(end, start + 1)
+        else:
+            low = _next_word(buffer, start, end)
+
+
+def _search_value(layer: Inspection, compiled: Compiled, segment: Segment, allowance: Allowance) -> Iterator[Finding]:
+    """Matches in a segment's value alone, where ``^`` and ``$`` are the value's ends."""
+    base = segment.start + segment.skip
+    if compiled.rule.arg is not None and not _under(segment, compiled.rule.arg):
+        return
+    allowance.take(segment.end - base)
+    for match in compiled.prepare().finditer(layer.buffer[base : segment.end]):
+        start, end = base + match.start(compiled.group), base + match.end(compiled.group)
+        value = compiled.holds(layer.buffer, segment, start, end, allowance)
+        if value is not None:
+            yield finding(compiled.rule, layer.span(segment, start, end), value)
+
+
+def _under(segment: Segment, argument: str) -> bool:
+    wanted, path = argument.casefold(), segment.path
+    while path is not None:
+        path, step = path
+        if isinstance(step, str) and step.casefold() == wanted and path is not None:
+            return True
+    return False
+
+
+def _next_word(buffer: bytes, start: int, end: int) -> int:
+    """Where to look on after a match that was not confirmed: behind its first word, as the next one may be true."""
+    position = start
+    while position < end and buffer[position] in _WORD:
+        position += 1
+    return min(position + 1, end) if end > start else start + 1
+
+
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+
+
+def finding(rule: Rule, span: Span, value: str, reason: str = "") -> Finding:
+    """What a confirmed match of ``rule`` is to the pipeline."""
+    return Finding(
+        plugin=rule.plugin,
+        rule_id=rule.id,
+        reason=reason or rule.reason or rule.title,
+        span=span,
+        value=value,
+        strength=rule.strength,
+        reason_code=rule.reason_code,
+        blocks=rule.maturity == "stable",
+    )

@@ -1,0 +1,171 @@
+"""The wire contract: request, response and error shapes with codecs made once.
+
+Decoding is as lenient as the contract allows: to the caller an error means "allow", so whatever names a tool and
+carries a planner context is judged, members may be null, missing or of an unexpected type.
+"""
+
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from sentra.errors import RequestError
+
+API_VERSION = "2025-05-01"
+MAX_ID_CHARS = 256
+
+
+class PlannerContext(msgspec.Struct, gc=False):
+    """What the planner knew. Microsoft's sample and live traffic spell the tool outputs differently."""
+
+    userMessage: Any = None
+    thought: Any = None
+    chatHistory: Any = None
+    previousToolsOutputs: Any = None
+    previousToolOutputs: Any = None
+
+
+class ToolDefinition(msgspec.Struct, gc=False):
+    """The tool that is about to run. ``id`` is stable, ``name`` can be changed by a maker."""
+
+    id: Any = None
+    name: Any = None
+    description: Any = None
+    inputParameters: Any = None
+    outputParameters: Any = None
+
+
+class AnalyzeRequest(msgspec.Struct, gc=False):
+    """One question of the orchestrator: may this tool call go ahead?"""
+
+    plannerContext: PlannerContext
+    toolDefinition: ToolDefinition
+    inputValues: Any = None
+    conversationMetadata: Any = None
+
+    @property
+    def tool_id(self) -> str:
+        return self.toolDefinition.id if isinstance(self.toolDefinition.id, str) else ""
+
+    @property
+    def tool_name(self) -> str:
+        return self.toolDefinition.name if isinstance(self.toolDefinition.name, str) else ""
+
+
+class AnalyzeResponse(msgspec.Struct, omit_defaults=True):
+    """The answer. ``diagnostics`` is a string that holds JSON, or that JSON itself in the ``legacy`` shape."""
+
+    blockAction: bool
+    reasonCode: int | None = None
+    reason: str | None = None
+    blockedBy: str | None = None
+    diagnostics: str | msgspec.Raw | None = None
+
+
+class ValidateResponse(msgspec.Struct):
+    """The answer to the admin centre's check."""
+
+    isSuccessful: bool
+    status: str
+
+
+class ErrorResponse(msgspec.Struct, omit_defaults=True):
+    """The contract's error object."""
+
+    errorCode: int
+    message: str
+    httpStatus: int
+    diagnostics: str | None = None
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def _number(text: str) -> float | str:
+    """A float, or its text where the float would overflow: an error would mean "allow"."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_decode = msgspec.json.Decoder(AnalyzeRequest, float_hook=_number).decode
+
+_BOM = b"\xef\xbb\xbf"
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def decode_request(body: bytes) -> AnalyzeRequest:
+    """Decode a request body; lone surrogate escapes become U+FFFD.
+
+    Raises ``RequestError`` 4002 with the JSON path for whatever cannot be judged.
+    """
+    try:
+        request = _decode_lenient(body)
+    except UnicodeDecodeError:
+        raise RequestError(400, 4002, "the body is not UTF-8") from None
+    except RecursionError:
+        raise RequestError(400, 4002, "the body is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise RequestError(400, 4002, f"the body is not a request: {error}") from None
+    if not request.tool_id and not request.tool_name:
+        raise RequestError(400, 4002, "the tool has no id and no name - at `$.toolDefinition`")
+    return request
+
+
+def _decode_lenient(body: bytes) -> AnalyzeRequest:
+    if body.startswith(_BOM):
+        body = body[len(_BOM) :]
+    try:
+        return _decode(body)
+    except msgspec.DecodeError:
+        mended = _ESCAPE.sub(lambda m: rb"\ufffd" if m[1] else m[0], body)
+        if mended == body:
+            raise
+        return _decode(mended)
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who asked and for what, as told by the request: every value a bounded string, or null."""
+
+    tenant_id: str | None = None
+    environment_id: str | None = None
+    agent_id: str | None = None
+    agent_name: str | None = None
+    user_id: str | None = None
+    channel_id: str | None = None
+    conversation_id: str | None = None
+    message_id: str | None = None
+    plan_id: str | None = None
+    plan_step_id: str | None = None
+    tool_id: str | None = None
+    tool_name: str | None = None
+
+
+def identity(request: AnalyzeRequest) -> Identity:
+    """The identifying members of ``request``; each is cut at 256 characters."""
+    metadata = _object(request.conversationMetadata)
+    agent, user = _object(metadata.get("agent")), _object(metadata.get("user"))
+    return Identity(
+        tenant_id=_text(agent.get("tenantId")) or _text(user.get("tenantId")),
+        environment_id=_text(agent.get("environmentId")),
+        agent_id=_text(agent.get("id")),
+        agent_name=_text(agent.get("name")),
+        user_id=_text(user.get("id")),
+        channel_id=_text(metadata.get("channelId")),
+        conversation_id=_text(metadata.get("conversationId")),
+        message_id=_text(metadata.get("messageId")),
+        plan_id=_text(metadata.get("planId")),
+        plan_step_id=_text(metadata.get("planStepId")),
+        tool_id=_text(request.tool_id),
+        tool_name=_text(request.tool_name),
+    )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value[:MAX_ID_CHARS] if isinstance(value, str) and value else None
