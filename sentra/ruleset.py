@@ -151,7 +151,8 @@ def merge(plugin: str, parts: Iterable[PackFile]) -> Pack:
         combinations.extend(part.combination)
     problems: list[str] = []
     seen: set[str] = set()
-    for entry in (*rules, *combinations):
+    entries: list[Rule | Combination] = [*rules, *combinations]
+    for entry in entries:
         problems.extend(f"{entry.id}: {text}" for text in _id_problems(entry.id, plugin, seen))
         problems.extend(f"{entry.id}: {text}" for text in _case_problems(entry.case))
     known = seen | {group for rule in rules for group in rule.group}

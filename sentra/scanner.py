@@ -13,7 +13,7 @@ from sentra import ruleset
 from sentra.confirm import Confirm, Hit
 from sentra.engine import Database
 from sentra.findings import Finding, Source, Span
-from sentra.inspection import Inspection, Segment, inspect_views
+from sentra.inspection import Inspection, Path, Segment, inspect_views
 from sentra.normalize import DECODERS, MAX_DEPTH, View, run_views
 from sentra.ruleset import Rule
 
@@ -236,9 +236,9 @@ def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowanc
                 yield from _search(layer, compiled, max(low, segment.start), segment.end, allowance)
             low = segment.end + 1
             continue
-        value = compiled.holds(buffer, segment, *match.span(group), allowance)
+        value = compiled.holds(buffer, segment, match.start(group), match.end(group), allowance)
         if value is not None:
-            yield finding(compiled.rule, layer.span(segment, *match.span(group)), value)
+            yield finding(compiled.rule, layer.span(segment, match.start(group), match.end(group)), value)
             low = max(end, start + 1)
         else:
             low = _next_word(buffer, start, end)
@@ -258,7 +258,8 @@ def _search_value(layer: Inspection, compiled: Compiled, segment: Segment, allow
 
 
 def _under(segment: Segment, argument: str) -> bool:
-    wanted, path = argument.casefold(), segment.path
+    wanted = argument.casefold()
+    path: Path | None = segment.path
     while path is not None:
         path, step = path
         if isinstance(step, str) and step.casefold() == wanted and path is not None:
