@@ -58,6 +58,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Bearer tokens that may call, comma separated. Unset accepts any token.",
         secret=True,
     )
+    auth: Literal["none"] | None = _setting(
+        None, "SENTRA_AUTH", "none switches authentication off although tokens or Entra ID are configured."
+    )
+    entra_tenant_ids: tuple[str, ...] | None = _setting(
+        None, "SENTRA_ENTRA_TENANT_IDS", "Entra ID tenants whose tokens are accepted: GUIDs, comma separated."
+    )
+    entra_audiences: tuple[str, ...] | None = _setting(
+        None,
+        "SENTRA_ENTRA_AUDIENCES",
+        "Audiences of accepted Entra ID tokens, comma separated: the Application ID URI and the client id.",
+    )
+    entra_allowed_app_ids: tuple[str, ...] | None = _setting(
+        None, "SENTRA_ENTRA_ALLOWED_APP_IDS", "Client ids of the applications that may call: GUIDs, comma separated."
+    )
+    entra_roles: tuple[str, ...] | None = _setting(
+        None, "SENTRA_ENTRA_ROLES", "App roles, comma separated; a token must carry one of them. Unset asks for none."
+    )
+    entra_cloud: Literal["public", "usgov", "china"] = _setting(
+        "public", "SENTRA_ENTRA_CLOUD", "The cloud that issues the tokens: public, usgov or china."
+    )
+    entra_authority: str | None = _setting(
+        None,
+        "SENTRA_ENTRA_AUTHORITY",
+        "Where signing keys are fetched, https (http on loopback); the default is the cloud's. Issuers do not change.",
+    )
     max_request_bytes: Annotated[int, Meta(ge=1)] = _setting(
         2_097_152, "SENTRA_MAX_REQUEST_BYTES", "Largest request body, in bytes."
     )

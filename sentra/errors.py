@@ -34,6 +34,14 @@ class RequestError(SentraError):
         self.diagnostics = diagnostics
 
 
+class Refused(SentraError):
+    """The caller is not admitted. ``cause`` is one word, for metrics and the log; the caller is told nothing of it."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
 @contextmanager
 def collecting(problems: list[str]) -> Iterator[None]:
     """Gather a ``ConfigError`` into ``problems`` so that the next section is still checked."""
