@@ -264,7 +264,8 @@ def compile_pattern(pattern: str) -> Any:
 
 def confirms(rule: Rule) -> tuple[confirm.Confirm, ...]:
     """The second looks that ``rule`` names. Raises ``ConfigError`` with the rule's id."""
-    if rule.context and "context" not in rule.confirm and "not context" not in rule.confirm:
+    names = {spec.removeprefix("not ").partition(":")[0] for spec in rule.confirm}
+    if rule.context and confirm.READS_CONTEXT.isdisjoint(names):
         raise ConfigError([f"{rule.id}: has context words but no confirm reads them"])
     try:
         return tuple(confirm.parse(spec) for spec in rule.confirm)

@@ -5,12 +5,13 @@ all of them must hold. A confirm is linear in the length of the match and of the
 """
 
 import re
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 from sentra.errors import ConfigError
 
 WINDOW_BYTES = 80
+READS_CONTEXT = frozenset({"any", "context", "label", "unlabelled"})
 
 
 class Hit:
@@ -39,7 +40,9 @@ class Hit:
 class Search(Protocol):
     """A compiled pattern, as google-re2 makes it."""
 
-    def search(self, text: bytes, pos: int = ..., endpos: int = ..., /) -> object | None: ...
+    def search(self, text: bytes, pos: int = ..., endpos: int = ..., /) -> Any: ...
+
+    def finditer(self, text: bytes, /) -> Iterator[Any]: ...
 
 
 Confirm = Callable[[Hit], bool]
@@ -77,11 +80,36 @@ def parse(spec: str) -> Confirm:
 
 @confirm
 def context(hit: Hit) -> bool:
-    """One of the rule's ``context`` words stands within 80 bytes before or 40 bytes after the value."""
+    """One of the rule's ``context`` words stands within 80 bytes before or 40 bytes after the value.
+
+    Words inside names count too: ``ssn`` in ``customerSsn``, ``tax id`` in ``tax_id``.
+    """
     if hit.context is None:
         return False
     low, high = max(hit.low, hit.start - WINDOW_BYTES), min(hit.high, hit.end + WINDOW_BYTES // 2)
-    return bool(hit.context.search(hit.buffer, low, hit.start) or hit.context.search(hit.buffer, hit.end, high))
+    if hit.context.search(hit.buffer, low, hit.start) or hit.context.search(hit.buffer, hit.end, high):
+        return True
+    return any(hit.context.search(spoken(hit.buffer[a:b])) for a, b in ((low, hit.start), (hit.end, high)))
 
 
-from sentra.confirm import domains, identifiers, secrets  # noqa: E402, F401 - they register their checks
+_NAME_PARTS = re.compile(rb"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=[0-9])|[_\-/\s]+|(?<=\w)\.(?=\w)")
+
+
+def spoken(text: bytes) -> bytes:
+    """``text`` with names split into words: ``customerSsn``, ``tax_id`` and ``tax-id`` become words between spaces."""
+    return _NAME_PARTS.sub(b" ", text)
+
+
+from sentra.confirm import (  # noqa: E402 - they register their checks
+    addresses,  # noqa: F401
+    assignments,  # noqa: F401
+    cards,  # noqa: F401
+    domains,  # noqa: F401
+    encodings,  # noqa: F401
+    identifiers,  # noqa: F401
+    labels,  # noqa: F401
+    phones,  # noqa: F401
+    secrets,  # noqa: F401
+    tokens,  # noqa: F401
+    wording,  # noqa: F401
+)

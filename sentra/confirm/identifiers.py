@@ -1,20 +1,90 @@
-"""Second looks at identifiers of people and accounts: checksums and fixed structure."""
+"""Second looks at identifiers of people and accounts: checksums, fixed structure, and standing alone."""
 
 from importlib import import_module
 
-from stdnum import luhn as stdnum_luhn
+from stdnum import iban as stdnum_iban
 
 from sentra.confirm import Confirm, Hit, confirm, factory
+from sentra.confirm.cards import digits_of
+from sentra.confirm.labels import labelled
+
+_SEPARATORS = str.maketrans("", "", " .-/\u00a0\u2010\u2011\u2012\u2013\u202f\t")
+_ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_DIGITS = frozenset(b"0123456789")
+_NEVER_ISSUED = frozenset({"078051120", "219099999", "123456789", "987654321"})
 
 
 @factory
 def stdnum(argument: str) -> Confirm:
-    """The value is valid for python-stdnum's module ``argument``, as ``iban`` or ``es.nif``."""
+    """The value is valid for python-stdnum's module ``argument``, as ``es.nif``, with or without its separators."""
     module = import_module(f"stdnum.{argument}")
-    return lambda hit: bool(module.is_valid(hit.value))
+    return lambda hit: bool(module.is_valid(hit.value) or module.is_valid(hit.value.translate(_SEPARATORS).upper()))
 
 
 @confirm
-def luhn(hit: Hit) -> bool:
-    """The value's digits pass the Luhn check (ISO/IEC 7812-1)."""
-    return bool(stdnum_luhn.is_valid("".join(filter(str.isdigit, hit.value))))
+def iban(hit: Hit) -> bool:
+    """The value passes mod 97 (ISO 13616); outside its country's structure it also needs a context word."""
+    number = hit.value.translate(_SEPARATORS).upper()
+    if int("".join(str(int(c, 36)) for c in number[4:] + number[:4])) % 97 != 1:
+        return False
+    return bool(stdnum_iban.is_valid(number, check_country=False)) or labelled(hit)
+
+
+@confirm
+def us_ssn(hit: Hit) -> bool:
+    """Area, group and serial number can have been issued (Social Security Administration, RM 10201)."""
+    digits = digits_of(hit.value)
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    return (
+        area not in ("000", "666")
+        and area[0] != "9"
+        and group != "00"
+        and serial != "0000"
+        and digits not in _NEVER_ISSUED
+        and len(set(digits)) > 1
+    )
+
+
+@confirm
+def one_separator(hit: Hit) -> bool:
+    """The value's groups are all set apart by the same character."""
+    return len({c for c in hit.value if not c.isalnum()}) <= 1
+
+
+@confirm
+def standalone(hit: Hit) -> bool:
+    """The value is no part of a longer number, id, version, decimal, date or hexadecimal string."""
+    return not (_continues_before(hit) or _continues_after(hit))
+
+
+def _continues_before(hit: Hit) -> bool:
+    buffer, place = hit.buffer, hit.start - 1
+    if place < hit.low:
+        return False
+    previous = buffer[place]
+    if previous in _ALNUM or previous in b"@$\\":
+        return previous != ord("\\") and not _escape(hit, place)
+    if place == hit.low:
+        return previous == ord(".")
+    further = buffer[place - 1]
+    if previous == ord("-"):
+        return further in _ALNUM
+    return previous in b".+" and further in _DIGITS
+
+
+def _escape(hit: Hit, place: int) -> bool:
+    """The letter at ``place`` belongs to a JSON escape (``\\n``, ``\\t``), not to the value's word."""
+    return hit.buffer[place] in b"nrt" and place > hit.low and hit.buffer[place - 1] == ord("\\")
+
+
+def _continues_after(hit: Hit) -> bool:
+    buffer, place = hit.buffer, hit.end
+    if place >= hit.high:
+        return False
+    following = buffer[place]
+    if following in _ALNUM or following == ord("@"):
+        return True
+    if place + 1 >= hit.high:
+        return False
+    further = buffer[place + 1]
+    return (following == ord("-") and further in _ALNUM) or (following in b"." and further in _DIGITS)

@@ -1,0 +1,65 @@
+"""Second looks at payment card numbers: issuer ranges, lengths, Luhn."""
+
+from stdnum import luhn as stdnum_luhn
+
+from sentra.confirm import Hit, confirm
+from sentra.confirm.labels import labelled
+
+_ISSUERS: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
+    (1, 4, 4, (16,)),
+    (2, 51, 55, (16,)),
+    (4, 2221, 2720, (16,)),
+    (4, 2200, 2204, (16,)),
+    (2, 34, 34, (15,)),
+    (2, 37, 37, (15,)),
+    (3, 300, 305, (14, 16)),
+    (3, 309, 309, (14, 16)),
+    (2, 36, 36, (14, 16)),
+    (2, 38, 39, (14, 16)),
+    (4, 6011, 6011, (16,)),
+    (3, 644, 649, (16,)),
+    (2, 65, 65, (16,)),
+    (4, 3528, 3589, (16,)),
+    (4, 2131, 2131, (15,)),
+    (4, 1800, 1800, (15,)),
+    (2, 62, 62, (16,)),
+    (4, 5018, 5018, (16,)),
+    (4, 5020, 5020, (16,)),
+    (4, 5038, 5038, (16,)),
+    (4, 5893, 5893, (16,)),
+    (4, 6304, 6304, (16,)),
+    (4, 6759, 6759, (16,)),
+    (4, 6761, 6763, (16,)),
+    (4, 9792, 9792, (16,)),
+)
+_NAMED_LENGTHS = range(12, 20)
+
+
+@confirm
+def card_number(hit: Hit) -> bool:
+    """The digits pass Luhn in an issuer's range (ISO/IEC 7812), or in any range when a context word names them a card.
+
+    Lengths that ids and barcodes share (12, 13, 19 digits) and wide ranges (50, 56-69) always need the word.
+    """
+    digits = digits_of(hit.value)
+    if len(digits) not in _NAMED_LENGTHS or not stdnum_luhn.is_valid(digits) or len(set(digits)) == 1:
+        return False
+    return issued(digits) or (digits[0] in "3456" and labelled(hit))
+
+
+def issued(digits: str) -> bool:
+    """Is ``digits`` in an issuer's range that is narrow enough to be trusted, with its length?"""
+    return any(
+        low <= int(digits[:size]) <= high and len(digits) in lengths for size, low, high, lengths in _ISSUERS
+    )
+
+
+@confirm
+def luhn(hit: Hit) -> bool:
+    """The value's digits pass the Luhn check (ISO/IEC 7812-1)."""
+    return bool(stdnum_luhn.is_valid(digits_of(hit.value)))
+
+
+def digits_of(text: str) -> str:
+    """The ASCII digits of ``text``."""
+    return "".join(c for c in text if c in "0123456789")

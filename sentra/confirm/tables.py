@@ -1,0 +1,43 @@
+"""Columns of tables in text: what stands at the head of the column that a value is in."""
+
+REACH_BYTES = 4096
+MOST_HEADER_BYTES = 40
+_DELIMITERS = (b"|", b"\t", b";", b",")
+_RULER = frozenset(b"|-:+= \t\r")
+_DIGITS = frozenset(b"0123456789")
+
+
+def column_header(buffer: bytes, start: int, low: int) -> bytes | None:
+    """The head of the column that holds the byte at ``start``, or nothing when that is no cell of a table.
+
+    A table is a block of lines with the same number of one delimiter (``|``, tab, ``;``, ``,``) and at most
+    4096 bytes above the value; its first line is the header when its cell is short and holds no digit.
+    """
+    line_start = buffer.rfind(b"\n", max(low, start - REACH_BYTES), start) + 1
+    if line_start == 0:
+        return None
+    line_end = buffer.find(b"\n", start, start + REACH_BYTES)
+    line = buffer[line_start : line_end if line_end >= 0 else start + REACH_BYTES]
+    for delimiter in _DELIMITERS:
+        count = line.count(delimiter)
+        if count:
+            first = _first_line(buffer, line_start, max(low, start - REACH_BYTES), delimiter, count)
+            cell = _cell(first, delimiter, line[: start - line_start].count(delimiter)) if first else None
+            return cell if cell and len(cell) <= MOST_HEADER_BYTES and _DIGITS.isdisjoint(cell) else None
+    return None
+
+
+def _first_line(buffer: bytes, line_start: int, low: int, delimiter: bytes, count: int) -> bytes | None:
+    """The topmost line of the unbroken block above that has ``count`` delimiters; rulers may have other counts."""
+    top = None
+    for line in reversed(buffer[low : max(low, line_start - 1)].split(b"\n")):
+        if line.count(delimiter) == count:
+            top = line
+        elif not line or not _RULER.issuperset(line):
+            break
+    return top
+
+
+def _cell(line: bytes, delimiter: bytes, index: int) -> bytes | None:
+    cells = line.split(delimiter)
+    return cells[index].strip() if index < len(cells) else None
