@@ -86,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_request_bytes: Annotated[int, Meta(ge=1)] = _setting(
         2_097_152, "SENTRA_MAX_REQUEST_BYTES", "Largest request body, in bytes."
     )
+    body_timeout_ms: Annotated[float, Meta(gt=0)] = _setting(
+        5000.0, "SENTRA_BODY_TIMEOUT_MS", "Time for a request body to arrive, in milliseconds."
+    )
     plugin_budget_ms: Annotated[float, Meta(gt=0)] = _setting(
         900.0, "SENTRA_PLUGIN_BUDGET_MS", "Hard budget for a verdict, in milliseconds from the request's arrival."
     )
@@ -161,6 +164,8 @@ def _value(env: str, text: str, kind: Any) -> Any:
         converted = [item.strip() for item in text.split(",") if item.strip()]
         if not converted:
             raise ConfigError([f"{env}: is set but empty; unset it or give at least one entry"])
+    elif env == "SENTRA_PATH_PREFIX":
+        return _path_prefix(env, converted)
     elif not converted:
         raise ConfigError([f"{env}: is set but empty; unset it for the default {HELP[env].default!r}"])
     try:
@@ -168,6 +173,13 @@ def _value(env: str, text: str, kind: Any) -> Any:
     except msgspec.ValidationError as error:
         shown = "(hidden)" if HELP[env].secret else repr(text)
         raise ConfigError([f"{env}: {shown}: {error}. {HELP[env].text}"]) from None
+
+
+def _path_prefix(env: str, text: str) -> str:
+    prefix = text.rstrip("/")
+    if prefix and not re.fullmatch(r"(?:/[\w.~-]+)+", prefix):
+        raise ConfigError([f"{env}: {text!r}: expected a path as /api/agentSecurity"])
+    return prefix
 
 
 def _unknown_names(environ: Mapping[str, str], problems: list[str]) -> list[str]:
