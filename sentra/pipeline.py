@@ -1,14 +1,17 @@
 """Ordered evaluation of one request: the first block wins, under a hard time budget.
 
 Budget and error policy are applied here and nowhere else. The clock is the caller's, so the core has none of its own.
+Without outside services nothing is awaited. With them, a call starts as soon as every local plugin before it has
+passed; local plugins behind it are judged while it runs, and the verdict keeps the configured order.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sentra.findings import Decision, Finding, Mode, Verdict
 from sentra.inspection import inspect
-from sentra.plugins import Context, Plugin
+from sentra.plugins import Context, External, Plugin
 from sentra.scanner import Late, Scanner
 from sentra.wire import AnalyzeRequest
 
@@ -20,36 +23,76 @@ class Pipeline:
     """A scanner and its plugins in the order that they judge; immutable and shared by all requests.
 
     ``clock`` gives seconds. In audit mode a block is withheld. A plugin that fails on a request blocks that request:
-    an input that breaks a check must not pass because of it.
+    an input that breaks a check must not pass because of it. At most ``external_concurrency`` outside calls of one
+    request run at once.
     """
 
     def __init__(
         self,
         scanner: Scanner,
-        plugins: Sequence[Plugin],
+        plugins: Sequence[Plugin | External],
         *,
         clock: Clock,
         mode: Mode = Mode.ENFORCE,
         block_when_late: bool = False,
+        external_concurrency: int = 8,
     ):
         self.scanner, self.plugins = scanner, tuple(plugins)
+        self.external = tuple(plugin for plugin in plugins if isinstance(plugin, External))
+        self.local = tuple(plugin for plugin in plugins if not isinstance(plugin, External))
         self._clock, self._mode, self._block_when_late = clock, mode, block_when_late
+        self._concurrency = external_concurrency
+
+    async def start(self) -> None:
+        """Open what outside calls need in this event loop; nothing without them."""
+        for plugin in self.external:
+            await plugin.start()
+
+    async def stop(self) -> None:
+        """Close what ``start`` opened."""
+        for plugin in self.external:
+            await plugin.stop()
+
+    def health(self) -> dict[str, Any]:
+        """State of each outside service as this process sees it, by plugin."""
+        return {plugin.name: plugin.health() for plugin in self.external}
 
     def decide(self, request: AnalyzeRequest, deadline: float) -> tuple[Decision, Context]:
-        """The decision on ``request``, due at ``deadline`` on the clock, and what was looked at to reach it."""
+        """The decision on ``request``, due at ``deadline`` on the clock, and what was looked at to reach it.
+
+        Raises ``TypeError`` when there are outside services to ask: that is ``decide_async``.
+        """
+        if self.external:
+            raise TypeError("outside services can only be asked by decide_async")
         run = _Run(self._clock, deadline)
-        inspection = run.timed("segment", lambda: inspect(request))
-        scanned = run.timed("scan", lambda: self.scanner.scan(inspection, run.expired))
-        context = Context(request, scanned)
+        context = self._look(request, run)
         try:
             verdict = self._judge(context, run)
         except Late:
-            run.late = True
-            verdict = self._late_verdict()
+            verdict = self._late_verdict(run)
         return self._decision(verdict, run, context), context
 
+    async def decide_async(
+        self, request: AnalyzeRequest, deadline: float, body: bytes = b""
+    ) -> tuple[Decision, Context]:
+        """As ``decide``, with outside services asked too. ``body`` is the request as received, for forwarding it."""
+        run = _Run(self._clock, deadline)
+        context = self._look(request, run)
+        calls = _Calls(run, self._concurrency)
+        try:
+            answers = await self._ask_and_judge(context._replace(body=body), run, calls)
+            verdict = await self._first_block(answers, run, calls)
+        finally:
+            calls.end()
+        return self._decision(verdict, run, context), context
+
+    def _look(self, request: AnalyzeRequest, run: "_Run") -> Context:
+        inspection = run.timed("segment", lambda: inspect(request))
+        scanned = run.timed("scan", lambda: self.scanner.scan(inspection, run.expired))
+        return Context(request, scanned)
+
     def _judge(self, context: Context, run: "_Run") -> Verdict | None:
-        for plugin in self.plugins:
+        for plugin in self.local:
             if run.expired():
                 raise Late
             verdict = run.judged(plugin, context)
@@ -58,7 +101,40 @@ class Pipeline:
                 return verdict
         return None
 
-    def _late_verdict(self) -> Verdict | None:
+    async def _ask_and_judge(self, context: Context, run: "_Run", calls: "_Calls") -> list["_Answer"]:
+        """In the configured order: calls that were started, then a local block or ``None`` where the time ran out."""
+        answers: list[_Answer] = []
+        before: list[Plugin] = []
+        try:
+            for plugin in self.plugins:
+                if isinstance(plugin, External):
+                    if plugin.wanted(context, lambda: [f for p in before for f in p.findings(context)]):
+                        answers.append(calls.start(plugin, context))
+                    continue
+                if calls.tasks:
+                    await asyncio.sleep(0)
+                if run.expired():
+                    raise Late
+                verdict = run.judged(plugin, context)
+                run.noted.extend(verdict.noted)
+                if verdict.block:
+                    return [*answers, verdict]
+                before.append(plugin)
+        except Late:
+            answers.append(None)
+        return answers
+
+    async def _first_block(self, answers: Sequence["_Answer"], run: "_Run", calls: "_Calls") -> Verdict | None:
+        for answer in answers:
+            verdict = await calls.verdict(answer) if isinstance(answer, asyncio.Task) else answer
+            if verdict is None:
+                verdict = self._late_verdict(run)
+            if verdict is not None and verdict.block:
+                return verdict
+        return None
+
+    def _late_verdict(self, run: "_Run") -> Verdict | None:
+        run.late = True
         if not self._block_when_late:
             return None
         return Verdict("deadline", True, 0, "The time budget was used up before a verdict", "deadline")
@@ -85,14 +161,17 @@ class Pipeline:
     def all_findings(self, context: Context) -> list[Finding]:
         """Everything that any plugin finds in a request, for masking what is recorded of it."""
         context.scanned.renew()
-        return [finding for plugin in self.plugins for finding in plugin.findings(context)]
+        return [finding for plugin in self.local for finding in plugin.findings(context)]
+
+
+_Answer = Verdict | asyncio.Task[Verdict | None] | None
 
 
 class _Run:
     """What one evaluation notes on its way; times are in milliseconds."""
 
     def __init__(self, clock: Clock, deadline: float):
-        self._clock, self._deadline = clock, deadline
+        self.clock, self._deadline = clock, deadline
         self.timings: dict[str, float] = {}
         self.plugin_timings: dict[str, float] = {}
         self.errors: list[str] = []
@@ -100,17 +179,21 @@ class _Run:
         self.late = False
 
     def expired(self) -> bool:
-        return self._clock() >= self._deadline
+        return self.clock() >= self._deadline
+
+    def left(self) -> float:
+        """Seconds until the deadline, never less than none."""
+        return max(0.0, self._deadline - self.clock())
 
     def timed(self, phase: str, step: Callable[[], T]) -> T:
-        started = self._clock()
+        started = self.clock()
         try:
             return step()
         finally:
-            self.timings[phase] = (self._clock() - started) * 1000
+            self.timings[phase] = (self.clock() - started) * 1000
 
     def judged(self, plugin: Plugin, context: Context) -> Verdict:
-        started = self._clock()
+        started = self.clock()
         try:
             return plugin.judge(context)
         except Late:
@@ -121,4 +204,55 @@ class _Run:
                 plugin.name, True, plugin.reason_code, "A check failed on this request", f"{plugin.name}.error"
             )
         finally:
-            self.plugin_timings[plugin.name] = (self._clock() - started) * 1000
+            self.plugin_timings[plugin.name] = (self.clock() - started) * 1000
+
+
+class _Calls:
+    """The outside calls of one request: started in order, at most ``limit`` at once, all ended with the request."""
+
+    def __init__(self, run: _Run, limit: int):
+        self.tasks: dict[asyncio.Task[Verdict | None], External] = {}
+        self._run, self._gate = run, asyncio.Semaphore(limit)
+        self._running: set[str] = set()
+        self._began: float | None = None
+
+    def start(self, plugin: External, context: Context) -> asyncio.Task[Verdict | None]:
+        if self._began is None:
+            self._began = self._run.clock()
+        task = asyncio.get_running_loop().create_task(self._ask(plugin, context))
+        self.tasks[task] = plugin
+        return task
+
+    async def _ask(self, plugin: External, context: Context) -> Verdict | None:
+        """The verdict, or ``None`` when the call's turn came too late for it to run at all."""
+        async with self._gate:
+            if self._run.expired():
+                return None
+            self._running.add(plugin.name)
+            started = self._run.clock()
+            try:
+                return await plugin.ask(context, self._run.left())
+            except Exception as error:
+                return plugin.failed(type(error).__name__)
+            finally:
+                self._run.plugin_timings[plugin.name] = (self._run.clock() - started) * 1000
+
+    async def verdict(self, task: asyncio.Task[Verdict | None]) -> Verdict | None:
+        """What came of a call by the deadline; ``None`` when it never ran."""
+        if not task.done():
+            await asyncio.wait((task,), timeout=self._run.left())
+        plugin = self.tasks[task]
+        verdict = task.result() if task.done() else self._pending(plugin)
+        if verdict is not None and verdict.error is not None:
+            self._run.errors.append(f"{plugin.name}: {verdict.error}")
+        return verdict
+
+    def _pending(self, plugin: External) -> Verdict | None:
+        return plugin.failed("budget") if plugin.name in self._running else None
+
+    def end(self) -> None:
+        """Cancel what is still pending and note how long the calls took."""
+        for task in self.tasks:
+            task.cancel()
+        if self._began is not None:
+            self._run.timings["external"] = (self._run.clock() - self._began) * 1000
