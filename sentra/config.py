@@ -131,6 +131,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_dir: Path | None = _setting(
         None, "SENTRA_CACHE_DIR", "Folder for compiled rules; the default is the user's cache folder."
     )
+    metrics_dir: Path | None = _setting(
+        None, "SENTRA_METRICS_DIR", "Folder for the workers' metric files; the default is a private temporary folder."
+    )
 
 
 FIELDS = dict(zip(HELP, Settings.__struct_fields__, strict=True))

@@ -1,0 +1,331 @@
+"""What can be watched from outside: every metric in one table, counted in files that all workers share.
+
+``sentra_requests_total`` and ``sentra_blocks_total`` are written at once, so that they never lag behind an answer.
+Histograms cost less when they are gathered in plain lists and written in batches, by ``flush``.
+"""
+
+import os
+import platform
+import resource
+import shutil
+import tempfile
+import time
+import weakref
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from prometheus_client import exposition
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from sentra.findings import Decision
+from sentra.metricdefs import BY_NAME, DEFINITIONS, SECONDS, Definition
+from sentra.metricfiles import Cell, Files, Slot, close_quietly, merged, prepare_folder
+
+__all__ = ["DEFINITIONS", "Definition", "JournalStats", "Metrics", "claim_slot", "prepare_folder"]
+
+MAX_RULES = 500
+_KNOWN_CODES = (2001, 4000, 4001, 4002, 4003, 4004, 4005, 5000, 5031)
+_CLAIMED: dict[Path, Slot] = {}
+
+
+_openmetrics: Callable[[Any], bytes] = cast(Any, openmetrics.generate_latest)
+
+
+class JournalStats(Protocol):
+    """Plain running totals of one log file's writer; read without a lock."""
+
+    lines: int
+    dropped: int
+    write_errors: int
+    size_bytes: int
+
+
+def claim_slot(folder: Path) -> int:
+    """Take the lowest free slot of ``folder`` for the next ``Metrics`` of this process, and return its number."""
+    _CLAIMED[folder] = Slot(folder)
+    return _CLAIMED[folder].number
+
+
+class Histogram:
+    """Observations gathered in a list; ``publish`` adds them to the shared files."""
+
+    __slots__ = ("_cells", "_counts", "_sum", "_total")
+
+    def __init__(self, cells: list[Cell], total: Cell):
+        self._cells, self._total = cells, total
+        self._counts = [0] * len(cells)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self._counts[bisect_left(SECONDS, seconds)] += 1
+        self._sum += seconds
+
+    def publish(self) -> None:
+        for index, count in enumerate(self._counts):
+            if count:
+                self._cells[index].inc(count)
+                self._counts[index] = 0
+        if self._sum:
+            self._total.inc(self._sum)
+            self._sum = 0.0
+
+
+class InFlight:
+    """A context in which one request counts as being answered."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell):
+        self._cell = cell
+
+    def __enter__(self) -> None:
+        self._cell.inc()
+
+    def __exit__(self, *exception: object) -> None:
+        self._cell.inc(-1.0)
+
+
+class Metrics:
+    """The counts of one worker. All methods but ``render`` belong to the thread of the event loop.
+
+    Without a ``folder`` the values stand in a private one that is removed with this object. ``workers`` is how many
+    the service was told to run; with it, restarts are exact.
+    """
+
+    def __init__(self, folder: Path | None, workers: int | None = None):
+        self._private = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="sentra-metrics-"))
+        slot = _CLAIMED.pop(self.folder, None) or Slot(self.folder)
+        self._files = Files(slot)
+        self._close = weakref.finalize(self, _close, self._files, self.folder if folder is None else None, os.getpid())
+        self._cells: dict[tuple[str, ...], Cell] = {}
+        self._histograms: dict[tuple[str, ...], Histogram] = {}
+        self._rules: dict[tuple[str, str], tuple[Cell, Cell]] = {}
+        self._journals: list[_Journal] = []
+        self._cpu = time.process_time()
+        self._bind()
+        self._cell("sentra_workers").set(1)
+        if slot.reused or (workers is not None and slot.number >= workers):
+            self._cell("sentra_worker_restarts_total").inc()
+
+    def _bind(self) -> None:
+        """Make what each request touches, and what must read 0 before it first happens."""
+        self._allow = self._cell("sentra_requests_total", "allow")
+        self._block = self._cell("sentra_requests_total", "block")
+        self._failed = self._cell("sentra_requests_total", "error")
+        self._late = self._cell("sentra_late_answers_total")
+        self._gone = self._cell("sentra_client_gone_total")
+        self._request = self._histogram("sentra_request_duration_seconds")
+        self._in_flight = InFlight(self._cell("sentra_inflight_requests"))
+        self._scanned = [
+            (count, self._cell(name))
+            for count, name in (
+                ("scanBytes", "sentra_scanned_bytes_total"),
+                ("candidates", "sentra_candidates_total"),
+                ("confirms", "sentra_confirms_total"),
+                ("views", "sentra_decoded_views_total"),
+            )
+        ]
+        self._pending = dict.fromkeys((count for count, _ in self._scanned), 0)
+        for code in _KNOWN_CODES:
+            self._cell("sentra_errors_total", str(code))
+        for name in ("sentra_config_reloads_total", "sentra_worker_restarts_total", "sentra_cpu_seconds_total"):
+            for values in (("success",), ("failure",)) if BY_NAME[name].labels else ((),):
+                self._cell(name, *values)
+
+    def _cell(self, name: str, *values: str) -> Cell:
+        """The number of ``name`` with these label values, made at its first use."""
+        cell = self._cells.get((name, *values))
+        if cell is None:
+            definition = BY_NAME[name]
+            labels = dict(zip(definition.labels, values, strict=True))
+            cell = self._files.cell(definition.file, definition.family, name, labels, definition.help)
+            self._cells[(name, *values)] = cell
+        return cell
+
+    def _histogram(self, name: str, *values: str) -> Histogram:
+        found = self._histograms.get((name, *values))
+        if found is None:
+            found = self._histograms[(name, *values)] = self._new_histogram(BY_NAME[name], values)
+        return found
+
+    def _new_histogram(self, definition: Definition, values: tuple[str, ...]) -> Histogram:
+        name, labels = definition.name, dict(zip(definition.labels, values, strict=True))
+        total = self._files.cell("histogram", name, f"{name}_sum", labels, definition.help)
+        bounds = [*map(str, SECONDS), "+Inf"]
+        return Histogram(
+            [
+                self._files.cell("histogram", name, f"{name}_bucket", {**labels, "le": bound}, definition.help)
+                for bound in bounds
+            ],
+            total,
+        )
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """Count one decision that took ``seconds``; to be called before its answer is sent."""
+        if decision.blocked:
+            self._block.inc()
+        else:
+            self._allow.inc()
+        if decision.verdict is not None and (decision.blocked or decision.withheld):
+            blocks, withheld = self._rule(decision.verdict.plugin, decision.verdict.rule_id or "")
+            (blocks if decision.blocked else withheld).inc()
+        self._request.observe(seconds)
+        for phase, ms in decision.timings.items():
+            self._histogram("sentra_phase_duration_seconds", phase).observe(ms * 0.001)
+        for plugin, ms in decision.plugin_timings.items():
+            self._histogram("sentra_plugin_duration_seconds", plugin).observe(ms * 0.001)
+        for name, count in decision.counts.items():
+            self._pending[name] = self._pending.get(name, 0) + count
+        if decision.late or decision.errors:
+            self._mishaps(decision)
+
+    def _mishaps(self, decision: Decision) -> None:
+        if decision.late:
+            self._late.inc()
+        for error in decision.errors:
+            self._cell("sentra_plugin_errors_total", error.partition(":")[0]).inc()
+
+    def _rule(self, plugin: str, rule: str) -> tuple[Cell, Cell]:
+        """The cells for blocks and for withheld blocks of a rule. Rules beyond a limit share one: series cost memory."""
+        cells = self._rules.get((plugin, rule))
+        if cells is None:
+            rule = rule if len(self._rules) < MAX_RULES else "other"
+            cells = self._rules[(plugin, rule)] = (
+                self._cell("sentra_blocks_total", plugin, rule),
+                self._cell("sentra_audit_suppressed_total", plugin, rule),
+            )
+        return cells
+
+    def error(self, code: int, seconds: float) -> None:
+        """Count one request that was answered with the contract's error ``code`` after ``seconds``."""
+        self._failed.inc()
+        self._cell("sentra_errors_total", str(code)).inc()
+        self._request.observe(seconds)
+
+    def auth_failure(self, cause: str) -> None:
+        """Count one refused caller; ``cause`` is one of a fixed set of words."""
+        self._cell("sentra_auth_failures_total", cause).inc()
+
+    def client_gone(self) -> None:
+        """Count one caller that closed the connection before its answer."""
+        self._gone.inc()
+
+    def in_flight(self) -> InFlight:
+        """A context manager around the answering of one request."""
+        return self._in_flight
+
+    def journal(self, name: str, stats: JournalStats) -> None:
+        """Publish the totals of the ``telemetry`` or ``audit`` file's writer at each flush."""
+        cells = [self._cell(f"sentra_{name}_{total}_total") for total in ("lines", "dropped", "write_errors")]
+        self._journals.append(_Journal(stats, cells, self._cell(f"sentra_{name}_size_bytes")))
+
+    def configured(self, digest: str, version: str, started: float) -> None:
+        """Tell which configuration is in force since now, in which version; ``started`` is a Unix time in seconds."""
+        build = (version, platform.python_version(), package_version("hyperscan"))
+        with self._files.rewriting("gauge_livemax"):
+            for name in [key for key in self._cells if BY_NAME[key[0]].file == "gauge_livemax"]:
+                del self._cells[name]
+            self._cell("sentra_config_info", digest).set(1)
+            self._cell("sentra_build_info", *build).set(1)
+            self._cell("sentra_config_last_load_timestamp_seconds").set(_now())
+        self._cell("sentra_config_last_reload_success").set(1)
+        start = self._cell("sentra_start_time_seconds")
+        if not start.value:
+            start.set(started)
+
+    def reload(self, ok: bool) -> None:
+        """Count one attempt to take over a new configuration."""
+        self._cell("sentra_config_reloads_total", "success" if ok else "failure").inc()
+        self._cell("sentra_config_last_reload_success").set(ok)
+
+    def self_test(self, ok: bool) -> None:
+        """Tell whether the scan engine finds what it must find."""
+        self._cell("sentra_engine_selftest_ok").set(ok)
+
+    def flush(self) -> None:
+        """Write what was gathered to the shared files; to be called at least once a second and at the end."""
+        for histogram in self._histograms.values():
+            histogram.publish()
+        for count, cell in self._scanned:
+            if self._pending[count]:
+                cell.inc(self._pending[count])
+                self._pending[count] = 0
+        for journal in self._journals:
+            journal.publish()
+        cpu, self._cpu = self._cpu, time.process_time()
+        self._cell("sentra_cpu_seconds_total").inc(self._cpu - cpu)
+        self._cell("sentra_resident_memory_bytes").set(_resident_bytes())
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """Content type and body with the totals of all workers, in OpenMetrics if ``accept`` names it."""
+        source: Any = _Source(self.folder)
+        if "application/openmetrics-text" in accept:
+            return openmetrics.CONTENT_TYPE_LATEST, _openmetrics(source)
+        return exposition.CONTENT_TYPE_PLAIN_0_0_4, exposition.generate_latest(source)
+
+    def close(self) -> None:
+        """Flush, and give the slot up; nothing may be counted afterwards."""
+        if self._close.alive:
+            self.flush()
+            self._close()
+
+
+def _close(files: Files, private: Path | None, owner: int) -> None:
+    close_quietly(files, owner)
+    if private is not None and os.getpid() == owner:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+class _Journal:
+    """One writer's totals, and how much of them has been published."""
+
+    def __init__(self, stats: JournalStats, cells: list[Cell], size: Cell):
+        self._stats, self._cells, self._size = stats, cells, size
+        self._seen = [0, 0, 0]
+        size.set(stats.size_bytes, _now())
+
+    def publish(self) -> None:
+        now = [self._stats.lines, self._stats.dropped, self._stats.write_errors]
+        for cell, seen, total in zip(self._cells, self._seen, now, strict=True):
+            if total != seen:
+                cell.inc(total - seen)
+        if now != self._seen:
+            self._size.set(self._stats.size_bytes, _now())
+        self._seen = now
+
+
+class _Source:
+    """What an encoder asks for families: those of all workers, in the order of the table."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        families = {metric.name: metric for metric in merged(self._folder)}
+        for definition in DEFINITIONS:
+            metric = families.get(definition.family)
+            if definition.name == "sentra_uptime_seconds":
+                yield from _uptime(definition, families.get("sentra_start_time_seconds"))
+            elif metric is not None:
+                metric.samples = [sample for sample in metric.samples if sample.value or not definition.zero_is_absent]
+                yield metric
+
+
+def _uptime(definition: Definition, start: Metric | None) -> Iterable[Metric]:
+    for sample in start.samples if start is not None else ():
+        yield GaugeMetricFamily(definition.name, definition.help, value=max(0.0, _now() - sample.value))
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize()
