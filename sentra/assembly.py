@@ -14,6 +14,7 @@ import msgspec
 import re2
 
 from sentra import ruleset
+from sentra.auth import auth_problems, auth_warnings
 from sentra.config import FileConfig, PluginOptions, Settings, load_file
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Mode, Source
@@ -40,7 +41,7 @@ class Assembly:
 def assemble(settings: Settings, clock: Clock = time.monotonic) -> Assembly:
     """Build what ``settings`` describe. Raises ``ConfigError`` with all problems at once."""
     file = load_file(settings.plugin_config)
-    problems: list[str] = list(_name_problems(settings, file))
+    problems: list[str] = [*_name_problems(settings, file), *auth_problems(settings)]
     chosen: dict[str, list[Rule]] = {}
     for builtin in BUILTIN:
         with collecting(problems):
@@ -185,8 +186,7 @@ def _digest(settings: Settings, file: FileConfig, compiled: Iterable[Compiled]) 
 
 
 def _warnings(settings: Settings, file: FileConfig) -> Iterable[str]:
-    if settings.allowed_tokens is None:
-        yield "STRICT_AUTH_ALLOWED_TOKENS is not set: ANY bearer token is accepted"
+    yield from auth_warnings(settings)
     if not file.company_domains and {"email_bcc", "pii"} & set(settings.plugins):
         yield "companyDomain is not set: every mail address counts as external"
     if settings.audit_only:
