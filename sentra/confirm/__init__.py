@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from sentra.errors import ConfigError
 
 WINDOW_BYTES = 80
-READS_CONTEXT = frozenset({"any", "context", "label", "unlabelled"})
+READS_CONTEXT = frozenset(
+    {"any", "context", "label", "unlabelled", "iban", "card_number", "phone_international", "phone_north_american"}
+)
 
 
 class Hit:

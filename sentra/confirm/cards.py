@@ -1,5 +1,7 @@
 """Second looks at payment card numbers: issuer ranges, lengths, Luhn."""
 
+import re
+
 from stdnum import luhn as stdnum_luhn
 
 from sentra.confirm import Hit, confirm
@@ -33,6 +35,7 @@ _ISSUERS: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
     (4, 9792, 9792, (16,)),
 )
 _NAMED_LENGTHS = range(12, 20)
+_IBAN_HEAD = re.compile(r"[A-Za-z]{2}\d{2}[ .\-\u00a0]\Z")
 
 
 @confirm
@@ -42,6 +45,8 @@ def card_number(hit: Hit) -> bool:
     Lengths that ids and barcodes share (12, 13, 19 digits) and wide ranges (50, 56-69) always need the word.
     """
     digits = digits_of(hit.value)
+    if _IBAN_HEAD.search(hit.before(6)) and not hit.value.isdigit():
+        return False
     if len(digits) not in _NAMED_LENGTHS or not stdnum_luhn.is_valid(digits) or len(set(digits)) == 1:
         return False
     return issued(digits) or (digits[0] in "3456" and labelled(hit))
@@ -49,9 +54,7 @@ def card_number(hit: Hit) -> bool:
 
 def issued(digits: str) -> bool:
     """Is ``digits`` in an issuer's range that is narrow enough to be trusted, with its length?"""
-    return any(
-        low <= int(digits[:size]) <= high and len(digits) in lengths for size, low, high, lengths in _ISSUERS
-    )
+    return any(low <= int(digits[:size]) <= high and len(digits) in lengths for size, low, high, lengths in _ISSUERS)
 
 
 @confirm

@@ -18,7 +18,7 @@ _FILLERS = (
 )
 _OTHER = re2.compile(
     (
-        r"(?i)(?P<name>\b(?:orders?|items?|tickets?|tracking|shipments?|parcels?|packages?|consignments?|awb|waybill|sku|upc|"
+        r"(?i)(\b(?:orders?|items?|tickets?|tracking|shipments?|parcels?|packages?|consignments?|awb|waybill|sku|upc|"
         r"ean|gtin|isbn|issn|barcode|serials?|parts?|batch|lots?|cases?|invoices?|receipts?|quotes?|quotation|contracts?|"
         r"po|purchase|products?|articles?|assets?|models?|builds?|versions?|revisions?|commits?|tickets?|incidents?|"
         r"requests?|correlation|transactions?|txn|trace|span|sessions?|messages?|threads?|guid|uuid|hash|checksum|md5|"
@@ -32,10 +32,12 @@ _OTHER = re2.compile(
         + _FILLERS
     ).encode()
 )
-_KEY = re2.compile(r"""(?:[\n,;{(|"'>\\]|\.\s)?([^\n,;{}(|"'<>\\=:]{1,60})(?:["'\\]{0,4}\s?[:=]\s?|>\s?)["'\\\[({*`]{0,6}$""".encode())
+_KEY = re2.compile(
+    rb"""(?:[\n,;{(|"'>\\]|\.\s)?([^\n,;{}(|"'<>\\=:]{1,60})(?:["'\\]{0,4}\s?[:=]\s?|>\s?)["'\\\[({*`]{0,6}$"""
+)
 _GENERIC = re2.compile(
-    r"(?i)^\W*(?:the )?(?:numbers?|no|nr|num|values?|ids?|content|text|body|messages?|query|input|prompt|note|notes|comment|"
-    r"comments|details|description|data|answer|reply|question|user|here|here it is|this|it|follows|below)\W*$".encode()
+    rb"(?i)^\W*(?:the )?(?:numbers?|no|nr|num|values?|ids?|content|text|body|messages?|query|input|prompt|note|notes|comment|"
+    rb"comments|details|description|data|answer|reply|question|user|here|here it is|this|it|follows|below)\W*$"
 )
 
 
@@ -44,7 +46,7 @@ def unlabelled(hit: Hit) -> bool:
     """No name of something else (an order, a build, a timestamp) stands right before the value."""
     before = spoken(_window(hit, WINDOW_BYTES))
     other = _OTHER.search(before)
-    return other is None or _named_later(hit.context, before, other.start("name"))
+    return other is None or _named_later(hit.context, before, other.start(1))
 
 
 @factory

@@ -1,11 +1,15 @@
 """Second looks at telephone numbers, with Google's metadata (phonenumbers)."""
 
+import re
+
 import phonenumbers
 
 from sentra.confirm import Hit, confirm
 from sentra.confirm.cards import digits_of
 from sentra.confirm.labels import labelled
 
+_NORTH_AMERICAN = re.compile(r"(?:1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[^\d])[2-9]\d{2}[^\d]?\d{4}\s?")
+_IN_NUMBER = re.compile(r"\d[ .\-/+(]\Z")
 _LEAST_DIGITS, _MOST_DIGITS = 7, 15
 
 
@@ -15,7 +19,7 @@ def phone_international(hit: Hit) -> bool:
 
     Without any separator it must be a valid number too, or named a phone number: ``+`` before digits is also a sum.
     """
-    text = _plus(hit.value)
+    text = _plus(main_number(hit.value))
     number = _parsed(text, None)
     if number is None or not phonenumbers.is_possible_number(number):
         return False
@@ -28,7 +32,7 @@ def phone_north_american(hit: Hit) -> bool:
 
     Set apart by spaces alone they must be a valid number too, or named a phone number.
     """
-    digits = digits_of(hit.value)[-10:]
+    digits = digits_of(main_number(hit.value))[-10:]
     if digits[0] in "01" or digits[3] in "01" or len(set(digits)) < 3:
         return False
     if any(c in hit.value for c in "-.()/\u2010\u2011\u2012\u2013"):
@@ -39,9 +43,30 @@ def phone_north_american(hit: Hit) -> bool:
 
 @confirm
 def phone_national(hit: Hit) -> bool:
-    """7 to 15 digits that are no date and not all the same; what names them is for another check to find."""
-    digits = digits_of(hit.value)
-    return _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS and len(set(digits)) > 2 and not _date(hit.value, digits)
+    """7 to 15 digits that are no date and not all the same; what names them is for another check to find.
+
+    International and North American forms that need no name are left to their own checks.
+    """
+    text = main_number(hit.value)
+    digits = digits_of(text)
+    if (text.startswith("00") and not text.isdigit()) or _IN_NUMBER.search(hit.before(2)):
+        return False
+    if _NORTH_AMERICAN.fullmatch(text) and phone_north_american(hit):
+        return False
+    if not _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS or len(set(digits)) <= 2:
+        return False
+    return not (_date(text, digits) or _host(text))
+
+
+def main_number(text: str) -> str:
+    """``text`` without an extension (``x12``, ``ext. 12``)."""
+    return text.partition("x")[0].partition("e")[0]
+
+
+def _host(text: str) -> bool:
+    """Is it an IPv4 address?"""
+    parts = text.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) <= 255 for part in parts)
 
 
 def _plus(text: str) -> str:
@@ -59,6 +84,8 @@ def _parsed(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
 
 def _date(text: str, digits: str) -> bool:
     """Is it year, month and day in either order, with or without a time?"""
+    if text[4:5] == "-" and text[7:8] == "-" and _is_date(digits[:4], digits[4:6], digits[6:8]):
+        return True
     if len(digits) not in (8, 12, 14):
         return False
     forward = _is_date(digits[:4], digits[4:6], digits[6:8])
