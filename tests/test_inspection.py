@@ -1,0 +1,96 @@
+"""Segments: every text of a request, with its source and path."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentra.inspection import SEPARATOR, Inspection, inspect
+from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
+from tests.conftest import payload
+
+
+def inspected(inputs: Any = None, **planner: Any) -> Inspection:
+    return inspect(AnalyzeRequest(PlannerContext(**planner), ToolDefinition(id="a"), inputs))
+
+
+def texts(inspection: Inspection) -> list[tuple[str, str, str]]:
+    return [(segment.source, segment.name, segment.text) for segment in inspection.segments]
+
+
+def test_an_argument_reads_name_and_value() -> None:
+    assert texts(inspected({"to": "a@b.c", "n": 4111, "deep": {"list": ["x", None, True]}})) == [
+        ("input", "inputValues.deep", "deep"),
+        ("input", "inputValues.to", "to: a@b.c"),
+        ("input", "inputValues.n", "n: 4111"),
+        ("input", "inputValues.deep.list", "list"),
+        ("input", "inputValues.deep.list[0]", "list: x"),
+    ]
+
+
+def test_history_is_told_apart_by_role() -> None:
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": {"body": "a"}}, "odd", None]
+    assert texts(inspected(chatHistory=turns)) == [
+        ("history.user", "plannerContext.chatHistory[0].content", "q"),
+        ("history.user", "plannerContext.chatHistory[2]", "odd"),
+        ("history.assistant", "plannerContext.chatHistory[1].content.body", "body: a"),
+    ]
+
+
+def test_tool_outputs_of_any_shape_are_read() -> None:
+    listed = [{"toolId": "t", "outputs": [{"name": "mail", "type": "String", "value": "text"}]}]
+    single = [{"outputs": {"name": "mail", "value": {"deep": ["text"]}}}]
+    assert ("tool_output", "plannerContext.previousToolsOutputs[0].outputs[0].value", "mail: text") in texts(
+        inspected(previousToolsOutputs=listed)
+    )
+    assert ("tool_output", "plannerContext.previousToolOutputs[0].outputs.value.deep[0]", "deep: text") in texts(
+        inspected(previousToolOutputs=single)
+    )
+    assert texts(inspected(previousToolOutputs="text"))[0][2] == "text"
+
+
+def test_a_captured_request_is_read_whole() -> None:
+    import msgspec
+
+    from sentra.wire import decode_request
+
+    found = texts(inspect(decode_request(msgspec.json.encode(payload("send-email")))))
+    assert {source for source, _, _ in found} == {
+        "user_message",
+        "thought",
+        "history.user",
+        "history.assistant",
+        "input",
+        "tool_description",
+    }
+    assert ("input", "inputValues.subject", "subject: Test Email") in found
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*value, *(text for item in value.values() for text in strings(item))]
+    return [text for item in value for text in strings(item)] if isinstance(value, list) else []
+
+
+@given(JSON)
+def test_every_string_and_key_of_nested_json_is_in_some_segment(value: Any) -> None:
+    found = [segment.text for segment in inspected(value).segments]
+    assert all(any(text in segment for segment in found) for text in strings(value) if text)
+
+
+@given(st.lists(st.text(max_size=20), max_size=6))
+def test_offsets_delimit_each_segment_in_the_buffer(values: list[str]) -> None:
+    inspection = inspected(values)
+    for index, segment in enumerate(inspection.segments):
+        assert inspection.buffer[segment.start : segment.end] == segment.text.encode("utf-8", "replace")
+        assert inspection.segment_at(segment.start) == index
+    assert inspection.buffer.count(SEPARATOR) >= len(inspection.segments) - 1

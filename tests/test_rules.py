@@ -1,0 +1,29 @@
+"""Every case of every shipped rule; `pytest -k aws-access-key` selects a rule's."""
+
+import pytest
+
+from sentra import ruleset
+from sentra.cases import Bench, Outcome
+from sentra.plugins import BUILTIN
+
+PACKS = {builtin.name: Bench(ruleset.shipped(builtin.name)) for builtin in BUILTIN}
+OUTCOMES = [outcome for bench in PACKS.values() for outcome in bench.outcomes()]
+LEAST_CASES = 1_000
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=[outcome.test_id for outcome in OUTCOMES])
+def test_case(outcome: Outcome) -> None:
+    assert outcome.problem == ""
+
+
+def test_no_case_is_skipped() -> None:
+    assert len(OUTCOMES) >= LEAST_CASES
+
+
+@pytest.mark.parametrize("plugin", [name for name, bench in PACKS.items() if bench.pack.rules])
+def test_without_its_rule_exactly_the_rule_s_cases_fail(plugin: str) -> None:
+    bench = PACKS[plugin]
+    for rule in bench.pack.rules[::7]:
+        for case in rule.case:
+            others = {finding.rule_id for finding in bench.scan(case, rule.sources[0] if rule.sources else "user_message").findings(plugin)}
+            assert (rule.id in others) == bool(case.match)
