@@ -1,9 +1,43 @@
-"""Second looks at secrets: entropy, checksums of token formats, decodable structure, placeholders."""
+"""Second looks at secrets: is it a placeholder, is it random enough, does it stand alone."""
 
 import math
+import re
 from collections import Counter
 
-from sentra.confirm import Confirm, Hit, factory
+from sentra.confirm import Confirm, Hit, confirm, factory, parse
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CHUNK = re.compile(r"[^-_.:=/+~!$|]+")
+_FILLER = re.compile(r"[xX*#.]{5}|(?:xX){3}|([0-9A-Za-z])\1{5}")
+_STAND_INS = (
+    "example",
+    "placeholder",
+    "redacted",
+    "changeme",
+    "change_me",
+    "change-me",
+    "your_",
+    "your-",
+    "yourtoken",
+    "yourkey",
+    "yourapi",
+    "yoursecret",
+    "insert_",
+    "insert-",
+    "dummy",
+    "replace_me",
+    "replaceme",
+    "replace-me",
+    "not_a_real",
+    "notareal",
+    "notasecret",
+    "xxxx-xxxx",
+    "eby8vdm02xnocqflq",
+    "c2y6ydjf5/r+ob0n8a7c",
+)
+_STRETCH = 6
+_BLOB_MARGIN = 40
+_BLOB = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
 @factory
@@ -19,5 +53,109 @@ def shannon(text: str) -> float:
     return -sum(n / size * math.log2(n / size) for n in Counter(text).values()) if size else 0.0
 
 
-def _unused(hit: Hit) -> bool:
-    return bool(hit.value)
+@factory
+def any_(argument: str) -> Confirm:
+    """One of several checks holds; they are separated by ``|``, as in ``any:context|jwt``."""
+    checks = [parse(spec) for spec in argument.split("|")]
+    return lambda hit: any(check(hit) for check in checks)
+
+
+@factory
+def length(argument: str) -> Confirm:
+    """The value has as many characters as ``argument`` says: ``40``, ``37-40`` or ``32,40,64``."""
+    ranges = [tuple(map(int, part.split("-"))) for part in argument.split(",")]
+    return lambda hit: any(ends[0] <= len(hit.value) <= ends[-1] for ends in ranges)
+
+
+@factory
+def holds(argument: str) -> Confirm:
+    """The value holds ``argument`` as it is written."""
+    return lambda hit: argument in hit.value
+
+
+@confirm
+def token(hit: Hit) -> bool:
+    """The value may be a real token: no placeholder, random enough, and not a piece of a longer base64 text."""
+    return credible(hit.value) and not inside_blob(hit)
+
+
+@confirm
+def mixed(hit: Hit) -> bool:
+    """The value's last part of letters and digits holds both."""
+    tail = max(_CHUNK.findall(hit.value), key=len, default="")
+    return any(c.isdigit() for c in tail) and any(c.isalpha() for c in tail)
+
+
+@confirm
+def upper_and_lower(hit: Hit) -> bool:
+    """The value holds upper-case letters, lower-case letters and digits."""
+    value = hit.value
+    return any(map(str.isupper, value)) and any(map(str.islower, value)) and any(map(str.isdigit, value))
+
+
+@confirm
+def placeholder(hit: Hit) -> bool:
+    """The value stands for a secret in documentation."""
+    return is_placeholder(hit.value)
+
+
+@confirm
+def uuid(hit: Hit) -> bool:
+    """The value is a UUID."""
+    return is_uuid(hit.value)
+
+
+@confirm
+def whole(hit: Hit) -> bool:
+    """The value is no part of a longer run of letters, digits, ``-`` and ``_``."""
+    return not (_run_byte(hit, hit.start - 1) or _run_byte(hit, hit.end))
+
+
+def _run_byte(hit: Hit, position: int) -> bool:
+    if not hit.low <= position < hit.high:
+        return False
+    byte = hit.buffer[position]
+    return chr(byte).isalnum() or byte in b"-_"
+
+
+def credible(value: str) -> bool:
+    """``value`` is no placeholder and as random as a short token has to be.
+
+    >>> credible("AKIAQ5RT2YWXK3LM7PNB"), credible("AKIAXXXXXXXXXXXXXXXX")
+    (True, False)
+    """
+    return not is_placeholder(value) and shannon(value) >= (2.8 if len(value) < 24 else 3.0)
+
+
+def is_placeholder(value: str) -> bool:
+    """``value`` holds a word of documentation, a run of filler, or a stretch of the alphabet or of the digits."""
+    lowered = value.lower()
+    if any(word in lowered for word in _STAND_INS) or _FILLER.search(value):
+        return True
+    return stretch(max(_CHUNK.findall(lowered), key=len, default="")) >= _STRETCH
+
+
+def stretch(text: str) -> int:
+    """Length of the longest ascending stretch in ``text``, as 6 for ``k123456z``; descending ones count, too."""
+    best, rising, falling = min(1, len(text)), 1, 1
+    for one, two in zip(text, text[1:], strict=False):
+        step = ord(two) - ord(one) if one.isalnum() and two.isalnum() else 0
+        rising = rising + 1 if step == 1 else 1
+        falling = falling + 1 if step == -1 else 1
+        best = max(best, rising, falling)
+    return best
+
+
+def is_uuid(value: str) -> bool:
+    """``value`` is a UUID in its usual form, with or without braces."""
+    return _UUID.fullmatch(value.strip("{}")) is not None
+
+
+def inside_blob(hit: Hit) -> bool:
+    """The value is a piece of a much longer run of base64, as in an image: ``+`` or ``/`` or letters run on for long."""
+    margin = 0
+    for step, position in ((-1, hit.start - 1), (1, hit.end)):
+        while hit.low <= position < hit.high and hit.buffer[position] in _BLOB and margin <= _BLOB_MARGIN:
+            margin += 1
+            position += step
+    return margin > _BLOB_MARGIN
