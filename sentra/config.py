@@ -119,6 +119,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     log_rotate_keep: Annotated[int, Meta(ge=1)] = _setting(5, "LOG_ROTATE_KEEP", "Rotated segments to keep.")
     log_rotate_compress: Truth = _setting(False, "LOG_ROTATE_COMPRESS", "Compress rotated segments with gzip.")
+    audit_request: Literal["masked", "none", "full"] = _setting(
+        "masked",
+        "SENTRA_AUDIT_REQUEST",
+        "The request in audit records: masked (every matched value hidden), none, or full as received.",
+    )
+    on_audit_failure: Verb = _setting(
+        "allow", "SENTRA_ON_AUDIT_FAILURE", "The verdict when an audit record cannot be kept: allow or block."
+    )
+    fingerprint_key: str | None = _setting(
+        None,
+        "SENTRA_FINGERPRINT_KEY",
+        "Key of at least 16 bytes that makes equal values recognisable in records. Unset records no fingerprints.",
+        secret=True,
+    )
+    fingerprint_key_file: Path | None = _setting(
+        None, "SENTRA_FINGERPRINT_KEY_FILE", "File that holds the fingerprint key."
+    )
     host: str = _setting("0.0.0.0", "HOST", "Address to listen on.")
     port: Annotated[int, Meta(ge=1, le=65535)] = _setting(8080, "PORT", "Port to listen on.")
     workers: Annotated[int, Meta(ge=1, le=256)] = _setting(

@@ -1,0 +1,294 @@
+"""A request with every matched value hidden, for records that leave the process.
+
+In doubt more is hidden: a value that was read in a decoded view, or across an argument's name and its value, hides the
+whole string that it stands in, and what cannot be told apart at bounded cost is not shown at all.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
+from itertools import count as count_from
+from typing import Any, NamedTuple
+
+import re2
+from msgspec import Struct, structs
+
+from sentra.findings import Finding, Span, mask
+from sentra.scanner import Scanned
+from sentra.wire import AnalyzeRequest
+
+MAX_VALUES = 500
+MAX_LONG = 50
+LONG_BYTES = 1024
+MAX_NODES = 500_000
+MAX_EXACT = 10_000
+MAX_PLACES = 5_000
+MAX_PATH = 4_096
+MAX_STEPS = 200_000
+EXACT_BYTES = 32 << 20
+_GAP = b"\n\x00\n"
+
+
+class Unmaskable(Exception):
+    """A request that cannot be shown; the message says why without quoting it."""
+
+
+class Masker:
+    """Hides each of ``values``, in any letter case, wherever it stands in a text, and texts that equal one of ``whole``.
+
+    Raises ``Unmaskable`` when there are too many values to look for.
+    """
+
+    def __init__(self, values: Iterable[str], whole: Iterable[str] = ()):
+        encoded = sorted({value.encode("utf-8", "replace") for value in values if value}, key=len, reverse=True)
+        self._long = [value for value in encoded if len(value) > LONG_BYTES]
+        self._short = encoded[len(self._long) :]
+        self._whole = frozenset(whole)
+        if len(self._short) > MAX_VALUES or len(self._long) > MAX_LONG:
+            raise Unmaskable("too many values")
+        self._pattern = _any_of(self._short) if self._short else None
+        self._bare = any(len(value) < 8 and set(value) <= set(b"*()0123456789") for value in encoded)
+
+    def text(self, text: str) -> str:
+        """``text`` with what must be hidden replaced by its length, as ``****(16)``."""
+        if text in self._whole:
+            return self._hidden(text)
+        raw = text.encode("utf-8", "replace")
+        spans = self._spans(raw)
+        return self._replaced(raw, spans) if spans else text
+
+    def tree(self, root: Any) -> Any:
+        """A copy of JSON-like ``root`` with strings, numbers and object keys masked."""
+        leaves = list(_leaves(root))
+        names = {leaf: self.text(leaf) for leaf in self._suspects(leaves)}
+        return _rebuilt(root, names)
+
+    def _suspects(self, leaves: list[str]) -> set[str]:
+        """Those of ``leaves`` that hold something to hide, found in one pass over all of them."""
+        raws = [leaf.encode("utf-8", "replace") for leaf in leaves]
+        starts = list(accumulate((len(raw) + len(_GAP) for raw in raws), initial=0))
+        suspects = set(self._whole.intersection(leaves))
+        for start, end in self._spans(_GAP.join(raws)):
+            suspects.update(leaves[bisect_right(starts, start) - 1 : bisect_left(starts, end)])
+        return suspects
+
+    def _spans(self, raw: bytes) -> list[tuple[int, int]]:
+        spans = [match.span() for match in self._pattern.finditer(raw)] if self._pattern else []
+        for value in self._long:
+            spans.extend(_exact(raw, value))
+        return sorted(spans)
+
+    def _replaced(self, raw: bytes, spans: list[tuple[int, int]]) -> str:
+        if len(raw) * len(self._short) > EXACT_BYTES:
+            return self._hidden(raw.decode())
+        spans = _united([*spans, *(span for value in self._short for span in _exact(raw, value))])
+        parts, position = [], 0
+        for start, end in spans:
+            parts += [raw[position:start].decode(), self._hidden(raw[start:end].decode("utf-8", "replace"))]
+            position = end
+        return "".join([*parts, raw[position:].decode()])
+
+    def _hidden(self, text: str) -> str:
+        return "****" if self._bare else mask(text)
+
+
+def _any_of(values: Iterable[bytes]) -> Any:
+    options = re2.Options()
+    options.case_sensitive, options.longest_match, options.log_errors = False, True, False
+    options.max_mem = 64 << 20
+    try:
+        return re2.compile(b"|".join(re2.escape(value) for value in values), options)
+    except re2.error:
+        raise Unmaskable("too many values") from None
+
+
+def _exact(raw: bytes, value: bytes) -> Iterator[tuple[int, int]]:
+    """Where ``value`` stands in ``raw``, overlaps included; from the 10,000th place on, everything."""
+    start, count = raw.find(value), 0
+    while start >= 0:
+        count += 1
+        if count >= MAX_EXACT:
+            yield start, len(raw)
+            return
+        yield start, start + len(value)
+        start = raw.find(value, start + 1)
+
+
+def _united(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    united: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if united and start < united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united
+
+
+def _leaves(root: Any) -> set[str]:
+    """The text of every string, number and object key in ``root``. Raises ``Unmaskable`` when there are too many."""
+    leaves: set[str] = set()
+    pending = [root]
+    for count in count_from(1):
+        if not pending:
+            return leaves
+        if count > MAX_NODES:
+            break
+        value = pending.pop()
+        if isinstance(value, dict):
+            leaves.update(value)
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+        elif _is_text(value):
+            leaves.add(str(value))
+    raise Unmaskable("too many members")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _rebuilt(root: Any, names: Mapping[str, str]) -> Any:
+    """A copy of ``root`` in which every text that ``names`` holds is replaced; no two keys of an object become one."""
+    top: list[Any] = []
+    pending: list[tuple[Callable[[Any], Any], Any]] = [(top.append, root)]
+    while pending:
+        put, value = pending.pop()
+        if isinstance(value, dict):
+            copy: dict[str, Any] = {}
+            for key, item in value.items():
+                new = _unused(names.get(key, key), copy)
+                copy[new] = None
+                pending.append((partial(copy.__setitem__, new), item))
+            put(copy)
+        elif isinstance(value, list):
+            items: list[Any] = [None] * len(value)
+            pending.extend((partial(items.__setitem__, index), item) for index, item in enumerate(value))
+            put(items)
+        else:
+            put(names.get(str(value), value) if _is_text(value) else value)
+    return top[0]
+
+
+def _unused(key: str, taken: Mapping[str, Any]) -> str:
+    if key not in taken:
+        return key
+    return next(name for number in count_from(2) if (name := f"{key}#{number}") not in taken)
+
+
+def request_tree(request: AnalyzeRequest) -> dict[str, Any]:
+    """The members of ``request`` as plain JSON-like objects, without those that are null at the top."""
+    return {
+        name: {key: value for key, value in structs.asdict(part).items() if value is not None}
+        if isinstance(part, Struct)
+        else part
+        for name, part in structs.asdict(request).items()
+        if part is not None
+    }
+
+
+def masker_for(root: Any, findings: Sequence[Finding], scanned: Scanned) -> Masker:
+    """What hides all ``findings`` of the request with the tree ``root``.
+
+    Raises ``Unmaskable`` when a finding does not tell what it found or where.
+    """
+    values: set[str] = set()
+    whole: set[str] = set()
+    places = dict.fromkeys((finding.span, finding.value) for finding in findings)
+    if len(places) > MAX_PLACES:
+        raise Unmaskable("too many findings")
+    finder = _Finder(root)
+    for span, value in places:
+        if not value:
+            raise Unmaskable("too many candidates")
+        values.add(value)
+        hidden_values, hidden_whole = _around(span, value, finder.places(span.path), scanned)
+        values |= hidden_values
+        whole |= hidden_whole
+    return Masker(values, whole)
+
+
+class _Place(NamedTuple):
+    """What stands at a path: a string's or number's text (none for anything else) and what may name it."""
+
+    text: str | None
+    key: str
+    name: str | None
+
+
+def _around(span: Span, value: str, places: Iterable[_Place], scanned: Scanned) -> tuple[set[str], set[str]]:
+    """Values and whole texts to hide besides ``value`` itself, where that does not stand as such."""
+    values: set[str] = set()
+    whole: set[str] = set()
+    for place in places:
+        literal = value in (place.text or "") or value in place.key
+        if span.view is None and literal:
+            continue
+        skip = _skip(span, place, scanned)
+        if place.text is not None and span.end > skip:
+            whole.add(place.text)
+            values.add(_cut(place.text, span.start - skip, span.end - skip))
+        if span.start < skip or place.text is None:
+            named = {place.key, place.name or place.key}
+            odd = {key for key in named if span.end <= skip or not (key.isascii() and key.isidentifier())}
+            values |= odd
+            whole |= odd if span.view else named
+    return values - {""}, whole - {""}
+
+
+def _cut(text: str, start: int, end: int) -> str:
+    return text.encode("utf-8", "replace")[max(0, start) : max(0, end)].decode("utf-8", "replace")
+
+
+def _skip(span: Span, place: _Place, scanned: Scanned) -> int:
+    """Bytes of the name before the value in the segment of ``span``; 0 when it cannot be told."""
+    if place.text is None:
+        return len(place.key.encode("utf-8", "replace"))
+    size = len(place.text.encode("utf-8", "replace"))
+    for segment in scanned.inspection.segments:
+        alike = segment.source == span.source and segment.skip + size == segment.end - segment.start
+        if alike and segment.skip and segment.text.endswith(place.text) and segment.name == span.path:
+            return segment.skip
+    return 0
+
+
+class _Finder:
+    """Resolves paths as findings show them; where a path can be read in several ways, all of them count."""
+
+    def __init__(self, root: Any):
+        self._root, self._steps = root, MAX_STEPS
+
+    def places(self, path: str) -> list[_Place]:
+        """What stands at ``path``. Raises ``Unmaskable`` when that is nothing or takes too long to tell."""
+        if len(path) > MAX_PATH:
+            raise Unmaskable("a path is too long")
+        found: list[_Place] = []
+        pending: list[tuple[Any, str, str, str | None]] = [(self._root, f".{path}", "", None)]
+        while pending:
+            node, rest, key, name = pending.pop()
+            if not rest:
+                found.append(_Place(str(node) if _is_text(node) else None, key, name))
+            elif isinstance(node, dict):
+                pending.extend(self._members(node, rest))
+            elif rest[0] == "[":
+                index, _, rest = rest[1:].partition("]")
+                inside = isinstance(node, list) and index.isdecimal() and int(index) < len(node)
+                if inside or not isinstance(node, list):
+                    pending.append((node[int(index)] if inside else node, rest, key, name))
+        if not found:
+            raise Unmaskable("a path leads nowhere")
+        return found
+
+    def _members(self, node: dict[str, Any], rest: str) -> Iterator[tuple[Any, str, str, str | None]]:
+        if rest[0] == "[":
+            yield from ((node, rest.partition("]")[2], "", None) for _ in range(1))
+        for end in range(1, len(rest) + 1):
+            if end == len(rest) or rest[end] in ".[":
+                self._steps -= 1
+                if self._steps < 0:
+                    raise Unmaskable("too many paths")
+                key = rest[1:end]
+                if rest[0] == "." and key in node:
+                    name = node.get("name") if key == "value" else None
+                    yield node[key], rest[end:], key, name if isinstance(name, str) else None

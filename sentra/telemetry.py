@@ -1,0 +1,467 @@
+"""Records of what was decided: a telemetry line for each request, an audit record for each block, real or withheld.
+
+No record holds a matched value: what identifies a request is masked where it contains one, and so is the request in the
+audit record, unless the operator asked for it in full. Records of blocks are made in a writer's thread.
+"""
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from sentra.config import Settings
+from sentra.errors import ConfigError
+from sentra.findings import Decision, Finding, Source
+from sentra.journal import Journal
+from sentra.line_queue import Mirror
+from sentra.masking import Masker, Unmaskable, masker_for, request_tree
+from sentra.plugins import Context
+from sentra.wire import AnalyzeRequest, Identity, identity
+
+SCHEMA_VERSION = 1
+MAX_TEXT = 256
+MAX_PATH = 512
+MAX_FINDINGS = 100
+LINE_BYTES = 2_048
+MIN_KEY_BYTES = 16
+STDOUT = 1
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One request as it ended, for recording.
+
+    ``find`` gives all findings in ``context``, as ``Pipeline.all_findings``; it may be called in another thread.
+    ``seconds`` is the time from arrival to now; ``auth_ms`` and ``decode_ms`` are parts of it. ``identity`` is made from
+    ``request`` when it is not given. ``dropped`` says that the caller was gone before the answer.
+    """
+
+    outcome: Literal["allow", "block", "error"]
+    correlation_id: str | None = None
+    identity: Identity | None = None
+    request: AnalyzeRequest | None = None
+    context: Context | None = None
+    find: Callable[[Context], Sequence[Finding]] | None = None
+    decision: Decision | None = None
+    config_digest: str | None = None
+    seconds: float = 0.0
+    auth_ms: float | None = None
+    decode_ms: float | None = None
+    error_code: int | None = None
+    dropped: bool = False
+
+
+class Phases(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where the time went, in milliseconds."""
+
+    auth: float | None = None
+    decode: float | None = None
+    segment: float | None = None
+    scan: float | None = None
+    confirm: float | None = None
+    plugins: float | None = None
+    external: float | None = None
+    total: float = 0.0
+
+
+class TelemetryRecord(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One request: who asked for what, the verdict and what it rests on, and how long it took.
+
+    ``blockAction`` is what the caller was told. ``wouldBlock`` is true for every block, also one that audit mode withheld
+    (``auditSuppressed``). ``auditRecorded`` is null when no audit record was due. ``late``: the time budget was used up.
+    ``dropped``: the caller was gone before the answer. ``droppedBefore``: lines that this process lost since its last.
+    """
+
+    schema_version: int
+    ts: str
+    correlation_id: str | None
+    tenant_id: str | None
+    environment_id: str | None
+    agent_id: str | None
+    agent_name: str | None
+    user_id: str | None
+    channel_id: str | None
+    conversation_id: str | None
+    message_id: str | None
+    plan_id: str | None
+    plan_step_id: str | None
+    tool_id: str | None
+    tool_name: str | None
+    outcome: Literal["allow", "block", "error"]
+    block_action: bool
+    would_block: bool
+    audit_suppressed: bool
+    audit_recorded: bool | None
+    reason_code: int | None
+    blocked_by: str | None
+    rule_id: str | None
+    source: Source | None
+    path: str | None
+    view: str | None
+    masked: str | None
+    fingerprint: str | None
+    noted: tuple[str, ...]
+    latency_ms: float
+    phases: Phases
+    plugin_timings: dict[str, float]
+    late: bool
+    dropped: bool
+    dropped_before: int
+    errors: tuple[str, ...]
+    error_code: int | None
+    counts: dict[str, int]
+    config_hash: str
+
+
+class AuditFinding(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One of the findings in a blocked request."""
+
+    plugin: str
+    rule_id: str
+    source: Source
+    path: str
+    view: str | None
+    masked: str
+    fingerprint: str | None
+
+
+class AuditRecord(TelemetryRecord, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A telemetry record with the first 100 findings and the request; ``requestOmitted`` says why that is missing."""
+
+    findings: tuple[AuditFinding, ...]
+    request: Any
+    request_omitted: str | None
+
+
+def schemas() -> dict[str, Any]:
+    """JSON Schema of the telemetry and the audit record."""
+    return {
+        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(kind)}
+        for name, kind in (("telemetry", TelemetryRecord), ("audit", AuditRecord))
+    }
+
+
+class Recorder:
+    """Writes the records of one worker. Raises ``ConfigError`` when a file or the fingerprint key cannot be used.
+
+    ``telemetry``, ``audit`` and ``stdout`` are the queues, each with its ``stats``, or ``None``.
+    """
+
+    def __init__(self, settings: Settings, config_digest: str):
+        self._settings, self._digest = settings, config_digest
+        self._key = _fingerprint_key(settings)
+        self._allows = 0
+        self._lost = 0
+        _different_files(settings)
+        self.telemetry = self._journal(settings, "log_file", "LOG_FILE", sync=False)
+        self.audit = self._journal(settings, "audit_log_file", "AUDIT_LOG_FILE", sync=True)
+        self.stdout = Mirror("standard output", STDOUT) if settings.log_stdout else None
+
+    @staticmethod
+    def _journal(settings: Settings, field: str, name: str, sync: bool) -> Journal | None:
+        path = getattr(settings, field)
+        if path is None:
+            return None
+        return Journal(
+            path,
+            max_bytes=settings.log_max_bytes,
+            keep=settings.log_rotate_keep,
+            compress=settings.log_rotate_compress,
+            sync=sync,
+            setting=name,
+        )
+
+    @property
+    def why_not(self) -> str | None:
+        """Why records cannot be kept now; nothing when they can."""
+        for journal in (self.telemetry, self.audit):
+            if journal is not None and not journal.healthy:
+                return f"{journal.name} cannot be written"
+        return None
+
+    def reconfigure(self, config_digest: str) -> None:
+        """Name another configuration in the events that do not name their own."""
+        self._digest = config_digest
+
+    def record(self, event: Event) -> bool:
+        """Record one request. ``False`` when its audit record could not be taken.
+
+        Then, with ``SENTRA_ON_AUDIT_FAILURE=block``, the caller must be told a block, and the telemetry line says so.
+        """
+        decision = event.decision
+        if decision is None or not (decision.blocked or decision.withheld):
+            self._record_allow(event)
+            return True
+        block = _Block(self, event, _now(), self._gap())
+        if self.audit is not None:
+            size = LINE_BYTES + 2 * decision.counts.get("scanBytes", 0)
+            block.recorded = self.audit.put_later(block.audit, size)
+        for queue in (self.telemetry, self.stdout):
+            if queue is not None:
+                queue.put_later(block.telemetry, LINE_BYTES)
+        return block.recorded is not False
+
+    def _record_allow(self, event: Event) -> None:
+        wanted = self.stdout is not None and self._sampled(event)
+        if self.telemetry is None and not wanted:
+            return
+        line = _encode(self.entry(event, _now(), _noted_masker(event), self._gap(), None))
+        if self.telemetry is not None:
+            self.telemetry.put(line)
+        if self.stdout is not None and wanted:
+            self.stdout.put(line)
+
+    def _sampled(self, event: Event) -> bool:
+        if event.outcome != "allow":
+            return True
+        self._allows += 1
+        return (self._allows - 1) % self._settings.log_sample_n == 0
+
+    def _gap(self) -> int:
+        """Telemetry lines lost since this was last asked."""
+        if self.telemetry is None:
+            return 0
+        lost, self._lost = self._lost, self.telemetry.stats.dropped
+        return self._lost - lost
+
+    def close(self) -> None:
+        """Write what is queued, in at most 5 seconds for each file."""
+        for queue in (self.telemetry, self.audit, self.stdout):
+            if queue is not None:
+                queue.close()
+
+    def fingerprint(self, value: str) -> str | None:
+        """A keyed digest by which equal values are known again; nothing without a key."""
+        if self._key is None or not value:
+            return None
+        return hmac.new(self._key, value.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:16]
+
+    def entry(self, event: Event, ts: str, masker: Masker, gap: int, recorded: bool | None) -> TelemetryRecord:
+        """The telemetry record of ``event`` with its texts masked."""
+        return TelemetryRecord(**self._members(event, ts, masker, gap, recorded))
+
+    def audit_entry(
+        self, event: Event, ts: str, masker: Masker, gap: int, findings: Sequence[Finding], request: Any, omitted: str
+    ) -> AuditRecord:
+        """The audit record of ``event``; ``request`` is what may be shown of it."""
+        return AuditRecord(
+            **self._members(event, ts, masker, gap, True),
+            findings=tuple(self._audit_finding(finding, masker) for finding in findings[:MAX_FINDINGS]),
+            request=request,
+            request_omitted=omitted or None,
+        )
+
+    def _audit_finding(self, finding: Finding, masker: Masker) -> AuditFinding:
+        evidence = finding.evidence()
+        return AuditFinding(
+            plugin=finding.plugin,
+            rule_id=finding.rule_id,
+            source=evidence.source,
+            path=masker.text(evidence.path)[:MAX_PATH],
+            view=evidence.view,
+            masked=evidence.masked,
+            fingerprint=self.fingerprint(finding.value),
+        )
+
+    def _members(self, event: Event, ts: str, masker: Masker, gap: int, recorded: bool | None) -> dict[str, Any]:
+        forced = recorded is False and self._settings.on_audit_failure == "block"
+        decision = event.decision or Decision(blocked=False)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "ts": ts,
+            "correlation_id": _shown(event.correlation_id, masker),
+            **_identity(event, masker),
+            "outcome": "block" if forced else event.outcome,
+            "block_action": decision.blocked or forced,
+            "would_block": decision.blocked or decision.withheld,
+            "audit_suppressed": decision.withheld and not forced,
+            "audit_recorded": recorded,
+            **self._verdict(decision, masker),
+            "noted": tuple(dict.fromkeys(finding.rule_id for finding in decision.noted))[:MAX_FINDINGS],
+            "latency_ms": _ms(event.seconds * 1000),
+            "phases": _phases(event, decision),
+            "plugin_timings": {name: _ms(spent) for name, spent in decision.plugin_timings.items()},
+            "late": decision.late,
+            "dropped": event.dropped,
+            "dropped_before": gap,
+            "errors": tuple(masker.text(error)[:MAX_TEXT] for error in decision.errors[:MAX_FINDINGS]),
+            "error_code": event.error_code,
+            "counts": decision.counts,
+            "config_hash": event.config_digest or self._digest,
+        }
+
+    def _verdict(self, decision: Decision, masker: Masker) -> dict[str, Any]:
+        verdict = decision.verdict
+        finding = verdict.finding if verdict else None
+        evidence = finding.evidence() if finding else None
+        return {
+            "reason_code": verdict.reason_code if verdict else None,
+            "blocked_by": verdict.plugin if verdict else None,
+            "rule_id": verdict.rule_id if verdict else None,
+            "source": evidence.source if evidence else None,
+            "path": masker.text(evidence.path)[:MAX_PATH] if evidence else None,
+            "view": evidence.view if evidence else None,
+            "masked": evidence.masked if evidence else None,
+            "fingerprint": self.fingerprint(finding.value) if finding else None,
+        }
+
+
+class _Block:
+    """The records of one block, made when they are written: the findings are looked for once for both of them."""
+
+    def __init__(self, recorder: Recorder, event: Event, ts: str, gap: int):
+        self._recorder, self._event, self._ts, self._gap = recorder, event, ts, gap
+        self._lock = threading.Lock()
+        self._known: tuple[Sequence[Finding], Masker, str] | None = None
+        self.recorded: bool | None = None
+
+    def telemetry(self) -> bytes:
+        """The telemetry line."""
+        _, masker, _ = self._knowledge()
+        return _encode(self._recorder.entry(self._event, self._ts, masker, self._gap, self.recorded))
+
+    def audit(self) -> bytes:
+        """The audit record."""
+        findings, masker, omitted = self._knowledge()
+        request, omitted = self._request(masker, omitted)
+        try:
+            return self._encoded(masker, findings, request, omitted)
+        except RecursionError:
+            return self._encoded(masker, findings, None, "nested too deeply")
+
+    def _encoded(self, masker: Masker, findings: Sequence[Finding], request: Any, omitted: str) -> bytes:
+        event, recorder = self._event, self._recorder
+        return _encode(recorder.audit_entry(event, self._ts, masker, self._gap, findings, request, omitted))
+
+    def _request(self, masker: Masker, omitted: str) -> tuple[Any, str]:
+        mode = self._recorder._settings.audit_request
+        if self._event.request is None or mode == "none":
+            return None, "SENTRA_AUDIT_REQUEST=none" if mode == "none" else "no request"
+        tree = request_tree(self._event.request)
+        if mode == "full":
+            return tree, ""
+        if omitted:
+            return None, omitted
+        try:
+            return masker.tree(tree), ""
+        except Unmaskable as error:
+            return None, str(error)
+
+    def _knowledge(self) -> tuple[Sequence[Finding], Masker, str]:
+        """All findings, what hides them, and why the request must not be shown, if so."""
+        with self._lock:
+            if self._known is None:
+                self._known = _look(self._event)
+            return self._known
+
+
+def _look(event: Event) -> tuple[Sequence[Finding], Masker, str]:
+    known = _known_findings(event)
+    if event.context is None or event.find is None or event.request is None:
+        return known, _masker(known), "its findings are not known"
+    try:
+        findings = [*known, *event.find(event.context)]
+    except Exception as error:
+        return known, _masker(known), f"a check failed: {type(error).__name__}"
+    try:
+        masker = masker_for(request_tree(event.request), findings, event.context.scanned)
+    except Unmaskable as error:
+        return findings, _masker(findings), str(error)
+    return findings, masker, ""
+
+
+def _known_findings(event: Event) -> list[Finding]:
+    decision = event.decision
+    if decision is None:
+        return []
+    first = decision.verdict.finding if decision.verdict else None
+    return [finding for finding in (first, *decision.noted) if finding is not None]
+
+
+class _Blank(Masker):
+    """Hides every text: for a request with more values than can be looked for."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def text(self, text: str) -> str:
+        return "****"
+
+
+def _masker(findings: Sequence[Finding]) -> Masker:
+    try:
+        return Masker(finding.value for finding in findings)
+    except Unmaskable:
+        return _Blank()
+
+
+_NOTHING = Masker(())
+
+
+def _noted_masker(event: Event) -> Masker:
+    known = _known_findings(event)
+    return _masker(known) if known else _NOTHING
+
+
+def _identity(event: Event, masker: Masker) -> dict[str, Any]:
+    known = event.identity
+    if known is None:
+        known = identity(event.request) if event.request is not None else Identity()
+    return {name: _shown(getattr(known, name), masker) for name in known.__struct_fields__}
+
+
+def _shown(text: str | None, masker: Masker) -> str | None:
+    """``text`` masked, then cut: a value at the cut must not show half."""
+    return None if text is None else masker.text(text)[:MAX_TEXT]
+
+
+def _phases(event: Event, decision: Decision) -> Phases:
+    timings, plugins = decision.timings, decision.plugin_timings
+    outside = sum(spent for name, spent in plugins.items() if name.startswith("external_"))
+    return Phases(
+        auth=_ms(event.auth_ms),
+        decode=_ms(event.decode_ms),
+        segment=_ms(timings.get("segment")),
+        scan=_ms(timings.get("scan")),
+        confirm=_ms(timings.get("confirm")),
+        plugins=_ms(sum(plugins.values()) - outside) if plugins else None,
+        external=_ms(timings.get("external", outside or None)),
+        total=_ms(event.seconds * 1000),
+    )
+
+
+def _ms(value: Any) -> Any:
+    return None if value is None else round(value, 3)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _fingerprint_key(settings: Settings) -> bytes | None:
+    """The key from the setting or its file. Raises ``ConfigError``; no message holds the key."""
+    key, path = settings.fingerprint_key, settings.fingerprint_key_file
+    if key is not None and path is not None:
+        raise ConfigError(["SENTRA_FINGERPRINT_KEY: is set together with SENTRA_FINGERPRINT_KEY_FILE; give one"])
+    name, raw = "SENTRA_FINGERPRINT_KEY", key.encode("utf-8", "replace") if key is not None else None
+    if path is not None:
+        name = f"SENTRA_FINGERPRINT_KEY_FILE: {path}"
+        try:
+            raw = path.read_bytes().strip()
+        except OSError as error:
+            raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
+    if raw is not None and len(raw) < MIN_KEY_BYTES:
+        raise ConfigError([f"{name}: is {len(raw)} bytes long; expected at least {MIN_KEY_BYTES}"])
+    return raw
+
+
+def _different_files(settings: Settings) -> None:
+    telemetry, audit = settings.log_file, settings.audit_log_file
+    if telemetry is not None and audit is not None and telemetry.resolve() == audit.resolve():
+        raise ConfigError([f"AUDIT_LOG_FILE: {audit}: is the same file as LOG_FILE; expected another"])
