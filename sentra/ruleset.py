@@ -49,11 +49,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ``pattern`` is RE2 and Hyperscan syntax; a group named ``value`` delimits what was found, else the whole match.
     ``sources`` narrows the plugin's sources. A ``weak`` rule blocks only as part of a combination; a ``sandbox`` rule
     is recorded and never blocks. ``group`` lets operators choose sets of rules (an entity, a region, a host list).
+    ``scan`` is a cheaper pattern for the one scan that fires wherever ``pattern`` does: phrases of many words explode
+    in the scan engine, while ``pattern`` is only searched where ``scan`` fired.
     """
 
     id: str
     title: str
     pattern: str
+    scan: str = ""
     confirm: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
     sources: tuple[Source, ...] | None = None
@@ -137,8 +140,9 @@ def expand(document: dict[str, Any]) -> dict[str, Any]:
     words = document.get("vocabulary", {})
     table = {name: "(?:" + "|".join(sorted(entries, key=len, reverse=True)) + ")" for name, entries in words.items()}
     for rule in document.get("rule", ()):
-        if isinstance(rule.get("pattern"), str):
-            rule["pattern"] = re.sub(r"\{\{(\w+)\}\}", lambda found: table.get(found[1], found[0]), rule["pattern"])
+        for key in ("pattern", "scan"):
+            if isinstance(rule.get(key), str):
+                rule[key] = re.sub(r"\{\{(\w+)\}\}", lambda found: table.get(found[1], found[0]), rule[key])
     return document
 
 
@@ -160,7 +164,8 @@ def merge(plugin: str, parts: Iterable[PackFile]) -> Pack:
         missing = [entry for entry in combination.all if entry not in known]
         problems.extend(f"{combination.id}: {entry!r} in `all` is no rule id and no group" for entry in missing)
     for rule in rules:
-        problems.extend(f"{rule.id}: {text}" for text in pattern_problems(rule.pattern))
+        for pattern in filter(None, (rule.pattern, rule.scan)):
+            problems.extend(f"{rule.id}: {text}" for text in pattern_problems(pattern))
         with collecting(problems):
             confirms(rule)
     raise_all(problems)
@@ -231,6 +236,29 @@ def scan_pattern(pattern: str) -> str:
     if not anchored(pattern):
         return pattern
     return re.sub(_CLASS_OR_ESCAPE.pattern + r"|[$^]", _without_anchor, pattern, flags=re.DOTALL)
+
+
+def database_pattern(rule: Rule) -> str:
+    """What stands for ``rule`` in the one scan.
+
+    A ``scan`` pattern's ASCII letters match both cases and nothing else: full Unicode folding (long s, Kelvin sign)
+    would keep the engine from treating its words as literals. Normalised views hold such letters as ASCII.
+    """
+    return ascii_caseless(rule.scan) if rule.scan else scan_pattern(rule.pattern)
+
+
+def ascii_caseless(pattern: str) -> str:
+    """``pattern`` with ``[aA]`` for each letter if it is ASCII and begins with ``(?i)``."""
+    if not pattern.startswith("(?i)") or not pattern.isascii():
+        return pattern
+    return re.sub(_CLASS_OR_ESCAPE.pattern + r"|\(\?:|[a-zA-Z]", _both_cases, pattern[4:], flags=re.DOTALL)
+
+
+def _both_cases(part: re.Match[str]) -> str:
+    text = part[0]
+    if text.startswith("["):
+        return re.sub(r"\\.|([a-z])-([a-z])|[a-z]", lambda m: m[0] if m[0][0] == "\\" else m[0] + m[0].upper(), text)
+    return f"[{text.lower()}{text.upper()}]" if text.isalpha() else text
 
 
 def _without_anchor(part: re.Match[str]) -> str:

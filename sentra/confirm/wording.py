@@ -1,0 +1,52 @@
+"""Second looks at wording: is a phrase said to the model, or does the text talk about it?"""
+
+import re2
+
+from sentra.confirm import Confirm, Hit, confirm, factory
+
+NEAR_BYTES = 160
+
+_QUOTE = re2.compile("[\"'`*\u2018\u2019\u201c\u201d\u201e\u00ab\u300c\u300e]\\W{0,2}$")
+_ABOUT = re2.compile(
+    r"(?i)prompt.injection|injection|jailbreak|attack|adversar|malicious|red.?team|phish|vulnerab|phrases?\b|"
+    r"\bwording|such as|for example|\be\.?g\b|\bexamples?\b|looks? like|\bcalled\b|\bterms?\b|detect|\bmeans?\b|"
+    r"\bsays? something|untrusted|awareness"
+)
+_REPORTED = re2.compile(
+    r"(?i)\b(?:tell|ask|instruct|trick|convinc|forc|caus|mak|persuad|command|get|manipulat|direct|coax)"
+    r"(?:e|s|es|ing|ting|ed)?\s(?:(?:the|a|an|your|our|their|its|any|some)\s)?(?:[\w-]+\s){0,2}"
+    r"(?:models?|llms?|assistants?|agents?|ais?|chatbots?|bots?|systems?|it|them|copilots?)\s(?:into\s|to\s)?(?:\w+\s){0,2}$"
+)
+
+
+@confirm
+def addressed(hit: Hit) -> bool:
+    """The phrase is not quoted or reported by a text about attacks.
+
+    Quoting alone does not clear it, nor does a word about attacks: both stand together in articles and tests.
+    """
+    before = hit.before(NEAR_BYTES)
+    if not (_QUOTE.search(before) or _REPORTED.search(before)):
+        return True
+    return not (_ABOUT.search(before) or _ABOUT.search(hit.after(NEAR_BYTES)))
+
+
+@factory
+def preceded(pattern: str) -> Confirm:
+    """``pattern`` (RE2, any letter case) matches right before the value, white space and punctuation aside."""
+    compiled = re2.compile(rf"(?i)(?:{pattern})\W*$")
+    return lambda hit: bool(compiled.search(hit.before()))
+
+
+@factory
+def followed(pattern: str) -> Confirm:
+    """``pattern`` (RE2, any letter case) matches right after the value, white space and punctuation aside."""
+    compiled = re2.compile(rf"(?i)^\W*(?:{pattern})")
+    return lambda hit: bool(compiled.search(hit.after()))
+
+
+@factory
+def holds(pattern: str) -> Confirm:
+    """``pattern`` (RE2, any letter case) matches somewhere in the value."""
+    compiled = re2.compile(f"(?i){pattern}")
+    return lambda hit: bool(compiled.search(hit.value))
