@@ -5,7 +5,7 @@ import re
 from stdnum import luhn as stdnum_luhn
 
 from sentra.confirm import Hit, confirm
-from sentra.confirm.labels import labelled
+from sentra.confirm.labels import labelled, unlabelled
 
 _ISSUERS: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
     (1, 4, 4, (16,)),
@@ -42,14 +42,17 @@ _IBAN_HEAD = re.compile(r"[A-Za-z]{2}\d{2}[ .\-\u00a0]\Z")
 def card_number(hit: Hit) -> bool:
     """The digits pass Luhn in an issuer's range (ISO/IEC 7812), or in any range when a context word names them a card.
 
-    Lengths that ids and barcodes share (12, 13, 19 digits) and wide ranges (50, 56-69) always need the word.
+    Digits without separators must not be named something else. Lengths that ids and barcodes share (12, 13, 19 digits) and wide ranges (50, 56-69) always need
+    the word.
     """
     digits = digits_of(hit.value)
     if _IBAN_HEAD.search(hit.before(6)) and not hit.value.isdigit():
         return False
     if len(digits) not in _NAMED_LENGTHS or not stdnum_luhn.is_valid(digits) or len(set(digits)) == 1:
         return False
-    return issued(digits) or (digits[0] in "3456" and labelled(hit))
+    if issued(digits) and (not hit.value.isdigit() or unlabelled(hit)):
+        return True
+    return digits[0] in "3456" and labelled(hit)
 
 
 def issued(digits: str) -> bool:

@@ -6,7 +6,7 @@ import phonenumbers
 
 from sentra.confirm import Hit, confirm
 from sentra.confirm.cards import digits_of
-from sentra.confirm.labels import labelled
+from sentra.confirm.labels import labelled, unlabelled
 
 _NORTH_AMERICAN = re.compile(r"(?:1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[^\d])[2-9]\d{2}[^\d]?\d{4}\s?")
 _IN_NUMBER = re.compile(r"\d[ .\-/+(]\Z")
@@ -17,13 +17,17 @@ _LEAST_DIGITS, _MOST_DIGITS = 7, 15
 def phone_international(hit: Hit) -> bool:
     """A number with its country's code whose length is possible there (ITU-T E.164).
 
-    Without any separator it must be a valid number too, or named a phone number: ``+`` before digits is also a sum.
+    Short and without any separator it must be a valid number too, or named a phone number: ``+`` before digits is
+    also a sum. With ``00`` for ``+`` the code stands apart and nothing else may name it.
     """
-    text = _plus(main_number(hit.value))
-    number = _parsed(text, None)
+    text = main_number(hit.value)
+    number = _parsed(_plus(text), None)
     if number is None or not phonenumbers.is_possible_number(number):
         return False
-    return not text[1:].isdigit() or phonenumbers.is_valid_number(number) or len(text) > 10 or labelled(hit)
+    if text.startswith("00"):
+        apart = not text[2 + len(str(number.country_code))].isdigit()
+        return labelled(hit) or (apart and unlabelled(hit))
+    return not text[1:].isdigit() or len(text) > 10 or phonenumbers.is_valid_number(number) or labelled(hit)
 
 
 @confirm
