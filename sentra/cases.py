@@ -70,9 +70,11 @@ class Bench:
 
     def _rule_problem(self, rule: Rule, case: Case) -> str:
         found = list(self.scan(case, self._sources(rule)[0]).findings(self.pack.plugin))
-        own = {finding.value for finding in found if finding.rule_id == rule.id}
-        if own != set(case.match):
-            return f"expected {case.match}, found {sorted(own)}"
+        own = [finding for finding in found if finding.rule_id == rule.id]
+        # A view of an escaped text holds the value once more, in another spelling than the case's text.
+        values = {finding.value for finding in own if finding.span.view is None} or {finding.value for finding in own}
+        if values != set(case.match):
+            return f"expected {case.match}, found {sorted(values)}"
         return _others(found, rule.id, case)
 
     def _combination_problem(self, combination: Combination, case: Case) -> str:

@@ -87,15 +87,22 @@ def inspect(request: AnalyzeRequest) -> Inspection:
 
 def inspect_views(views: Iterable[tuple[Segment, View]]) -> Inspection:
     """The decoded or normalised views of segments, as an inspection of their own."""
-    segments = []
-    for parent, view in sorted(views, key=lambda pair: SOURCES.index(pair[0].source)):
-        segment = Segment(parent.source, parent.path, view.text)
-        segment.view = f"{parent.view}+{view.name}" if parent.view else view.name
-        origin = parent.origin
-        start, end = (origin.start, origin.end) if origin else (view.start, view.end)
-        segment.origin = Span(parent.source, parent.name, start, end, segment.view)
-        segments.append(segment)
-    return Inspection(segments)
+    ordered = sorted(views, key=lambda pair: SOURCES.index(pair[0].source))
+    return Inspection([_view_segment(parent, view) for parent, view in ordered])
+
+
+def _view_segment(parent: Segment, view: View) -> Segment:
+    """A view as a segment; the name before its parent's value stands before a decoded value too."""
+    name = parent.text.encode("utf-8", "replace")[: parent.skip].decode("utf-8", "replace") if parent.skip else ""
+    text, skip = view.text, 0
+    if name and (text.startswith(name) or view.start == parent.skip):
+        text, skip = (text if text.startswith(name) else name + text), parent.skip
+    segment = Segment(parent.source, parent.path, text, skip)
+    segment.view = f"{parent.view}+{view.name}" if parent.view else view.name
+    origin = parent.origin
+    start, end = (origin.start, origin.end) if origin else (view.start, view.end)
+    segment.origin = Span(parent.source, parent.name, start, end, segment.view)
+    return segment
 
 
 def _history(path: Path, turns: Any) -> Iterator[tuple[Source, Segment]]:

@@ -5,7 +5,7 @@ Safety: the scan over-reports (it sees the joined buffer, where a pattern can cr
 finding, not silence.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,10 +14,9 @@ from sentra.confirm import Confirm, Hit
 from sentra.engine import Database
 from sentra.findings import Finding, Source, Span
 from sentra.inspection import Inspection, Path, Segment, inspect_views
-from sentra.normalize import DECODERS, MAX_DEPTH, View, run_views
+from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
 from sentra.ruleset import Rule
 
-MAX_VIEW_BYTES = 1 << 20
 LEAST_ALLOWANCE = 4 << 20
 SEARCH_COST = 256
 CONFIRM_COST = 2_000
@@ -117,11 +116,12 @@ class Scanner:
 
     def __init__(self, rules: Sequence[Compiled], cache_folder: str | None = None):
         self.rules = tuple(rules)
-        patterns = [ruleset.scan_pattern(compiled.rule.pattern) for compiled in self.rules]
-        self._decoder_base = len(patterns)
-        patterns += [decoder.pattern for decoder in DECODERS]
-        self._database = Database(patterns, cache_folder)
-        self._decoders = [ruleset.compile_pattern(decoder.pattern) for decoder in DECODERS]
+        patterns = [ruleset.database_pattern(compiled.rule) for compiled in self.rules]
+        self._gate_base = len(patterns)
+        self._gates = tuple(dict.fromkeys(decoder.pattern for decoder in DECODERS))
+        self._database = Database([*patterns, *self._gates], cache_folder)
+        self._finders = [ruleset.compile_pattern(gate) for gate in self._gates]
+        prepare()
 
     def candidates(self, buffer: bytes) -> list[int]:
         """Numbers of the rules and decoders whose pattern fires somewhere in ``buffer``, each once."""
@@ -130,39 +130,68 @@ class Scanner:
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
         scanned = Scanned(self, inspection, expired)
-        layer, budget = inspection, MAX_VIEW_BYTES
-        for _ in range(MAX_DEPTH + 1):
+        layer, meter = inspection, Meter()
+        seen: set[tuple[str, str]] = set()
+        for depth in range(MAX_DEPTH + 1):
             fired = self.candidates(layer.buffer)
             scanned.bytes += len(layer.buffer)
-            scanned.add(layer, [number for number in fired if number < self._decoder_base])
-            decoders = [number - self._decoder_base for number in fired if number >= self._decoder_base]
-            if not decoders or budget <= 0:
+            scanned.add(layer, [number for number in fired if number < self._gate_base])
+            touched = self._touched(layer, [n - self._gate_base for n in fired if n >= self._gate_base])
+            if not touched:
                 break
-            layer = self._views(layer, decoders, budget)
+            if depth == MAX_DEPTH or expired():
+                meter.cut += len(touched)
+                break
+            layer = inspect_views(_views(layer, touched, meter, seen))
             if not layer.segments:
                 break
-            budget -= len(layer.buffer)
             scanned.views += len(layer.segments)
+        scanned.views_cut = meter.cut
         return scanned
 
-    def _views(self, layer: Inspection, decoders: Iterable[int], budget: int) -> Inspection:
-        views: list[tuple[Segment, View]] = []
-        for number in decoders:
-            for segment in layer.segments:
-                for view in self._segment_views(layer, number, segment):
-                    views.append((segment, view))
-                    budget -= len(view.text)
-                    if budget <= 0:
-                        return inspect_views(views)
-        return inspect_views(views)
+    def _touched(self, layer: Inspection, gates: Sequence[int]) -> dict[int, list[Decoder]]:
+        """The decoders that each segment, by number, gives work to, in the order of ``DECODERS``."""
+        found: dict[int, set[str]] = {}
+        for number in gates:
+            for index in _segments_with(layer, self._finders[number]):
+                found.setdefault(index, set()).add(self._gates[number])
+        if layer.buffer.count(0) >= len(layer.segments) > 0:
+            for index, segment in enumerate(layer.segments):
+                if "\x00" in segment.text:
+                    found.setdefault(index, set()).add(DECODERS[0].pattern)
+        return {index: [decoder for decoder in DECODERS if decoder.pattern in found[index]] for index in sorted(found)}
 
-    def _segment_views(self, layer: Inspection, number: int, segment: Segment) -> Iterator[View]:
-        pattern = self._decoders[number]
-        spans = [
-            (match.start() - segment.start, match.end() - segment.start)
-            for match in pattern.finditer(layer.buffer, segment.start, segment.end)
-        ]
-        return run_views(DECODERS[number], segment.text, spans) if spans else iter(())
+
+def _segments_with(layer: Inspection, pattern: Any) -> Iterator[int]:
+    """Numbers of the segments that hold a match of ``pattern``."""
+    position, end = 0, len(layer.buffer)
+    while position < end:
+        match = pattern.search(layer.buffer, position, end)
+        if match is None:
+            return
+        index = layer.segment_at(match.start())
+        segment = layer.segments[index]
+        if match.start() < segment.end and (match.end() <= segment.end or _within(layer, segment, pattern)):
+            yield index
+        position = max(segment.end, match.start() + 1)
+
+
+def _within(layer: Inspection, segment: Segment, pattern: Any) -> bool:
+    return pattern.search(layer.buffer, segment.start, segment.end) is not None
+
+
+def _views(
+    layer: Inspection, touched: Mapping[int, Sequence[Decoder]], meter: Meter, seen: set[tuple[str, str]]
+) -> list[tuple[Segment, View]]:
+    """The views of all touched segments, each text once per source."""
+    views: list[tuple[Segment, View]] = []
+    for index, decoders in touched.items():
+        segment = layer.segments[index]
+        for view in run_views(decoders, segment.text, meter):
+            if (segment.source, view.text) not in seen:
+                seen.add((segment.source, view.text))
+                views.append((segment, view))
+    return views
 
 
 class Scanned:
@@ -172,6 +201,7 @@ class Scanned:
         self.inspection = inspection
         self.bytes = 0
         self.views = 0
+        self.views_cut = 0
         self.candidates = 0
         self.allowance = Allowance(len(inspection.buffer), expired)
         self._rules = scanner.rules
