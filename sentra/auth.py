@@ -7,6 +7,7 @@ its time how much of a token was right.
 import hashlib
 import hmac
 import ipaddress
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -43,13 +44,18 @@ _EXTRAS = {"SENTRA_ENTRA_ROLES": "entra_roles", "SENTRA_ENTRA_AUTHORITY": "entra
 class Authenticator:
     """Admits or refuses a request by its headers. One for each worker process."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = entra.wall_clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] = entra.wall_clock,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._off = settings.auth == "none"
         self._static = tuple(hashlib.sha256(token.encode()).digest() for token in settings.allowed_tokens or ())
         self._verifier: entra.Verifier | None = None
         self._keys: KeyRing | None = None
-        if settings.entra_tenant_ids and not self._off:
-            self._keys = KeyRing(settings, self._forget)
+        if settings.entra_tenant_ids is not None and not self._off:
+            self._keys = KeyRing(settings, self._forget, clock)
             self._verifier = entra.Verifier(entra.policy(settings), self._keys, now)
         self._any = settings.allowed_tokens is None and self._verifier is None
 

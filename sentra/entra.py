@@ -25,6 +25,7 @@ from sentra.errors import Refused
 
 SKEW_SECONDS = 60
 MAX_KID_LENGTH = 128
+MAX_HEADER_BYTES = 512
 CACHE_SIZE = 4096
 ALGORITHM = "RS256"
 
@@ -162,7 +163,7 @@ def split_token(token: bytes) -> tuple[Header, Claims]:
     if token.translate(None, _BASE64URL) != b"..":
         raise Refused("malformed")
     header, claims, signature = token.split(b".")
-    if not signature:
+    if len(header) > MAX_HEADER_BYTES or not signature:
         raise Refused("malformed")
     return _part(header, _HEADER), _part(claims, _CLAIMS)
 
@@ -252,5 +253,5 @@ def check_signature(token: bytes, key: RSAKey) -> None:
     """Raise ``Refused`` unless ``key`` signed ``token`` with RS256."""
     try:
         jws.deserialize_compact(token, key, registry=_REGISTRY)
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, RecursionError):
         raise Refused("signature") from None

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from joserfc.util import urlsafe_b64decode
 
 from sentra.config import Settings
 from sentra.entra import CLOUDS, MAX_KID_LENGTH, is_guid, tenants
@@ -28,7 +29,7 @@ START_SECONDS = 10.0
 MAX_BODY_BYTES = 262_144
 MAX_KEYS = 100
 MIN_BITS, MAX_BITS = 2048, 8192
-MAX_EXPONENT = 2**32
+MAX_EXPONENT_BITS = 32
 
 _log = logging.getLogger(__name__)
 
@@ -91,11 +92,11 @@ def _signing_key(raw: msgspec.Raw, tenant: str) -> tuple[str, RSAKey] | None:
         return None
     if (jwk.kty, jwk.use, jwk.alg) != ("RSA", "sig", "RS256") or not 0 < len(jwk.kid) <= MAX_KID_LENGTH:
         return None
-    if not _is_of(jwk.issuer, tenant) or len(jwk.n) > MAX_BITS // 6 + 2 or len(jwk.e) > 8:
+    if not _is_of(jwk.issuer, tenant):
         return None
     with suppress(JoseError, ValueError):
-        key = RSAKey.import_key({"kty": "RSA", "n": jwk.n, "e": jwk.e})
-        return (jwk.kid, key) if _is_fit(key) else None
+        if MIN_BITS <= _bits(jwk.n) <= MAX_BITS and _bits(jwk.e) <= MAX_EXPONENT_BITS:
+            return jwk.kid, RSAKey.import_key({"kty": "RSA", "n": jwk.n, "e": jwk.e})
     return None
 
 
@@ -105,9 +106,9 @@ def _is_of(issuer: str, tenant: str) -> bool:
     return not named or named == [tenant]
 
 
-def _is_fit(key: RSAKey) -> bool:
-    numbers = key.public_key.public_numbers()
-    return MIN_BITS <= numbers.n.bit_length() <= MAX_BITS and numbers.e < MAX_EXPONENT
+def _bits(encoded: str) -> int:
+    """Length in bits of a number in base64url. Raises ``ValueError``."""
+    return int.from_bytes(urlsafe_b64decode(encoded.encode()), "big").bit_length()
 
 
 def _same(one: RSAKey, other: RSAKey) -> bool:
@@ -192,7 +193,8 @@ class Timetable:
 class TenantKeys:
     """One tenant's key set and the task that keeps it fresh.
 
-    ``problem`` says why the last fetch failed, ``fetched_at`` when one last succeeded, on the clock given.
+    ``problem`` says why the last fetch failed, ``fetched_at`` when one last succeeded, on the clock given;
+    ``fetches`` counts those that ended.
     """
 
     def __init__(
@@ -206,6 +208,7 @@ class TenantKeys:
         self.keys: KeySet = {}
         self.problem = "the keys are still being fetched"
         self.fetched_at = float("-inf")
+        self.fetches = 0
         self.loaded = asyncio.Event()
         self._fetch = fetch
         self._changed = changed
@@ -244,6 +247,7 @@ class TenantKeys:
         except Exception as error:  # the task must outlive anything: without it keys would never change again
             problem = f"unexpected {type(error).__name__}"
         self.problem = problem
+        self.fetches += 1
         self._timetable.end(good=not problem)
         if problem:
             _log.warning("Entra ID keys of tenant %s: %s; %d keys in use", self.tenant, problem, len(self.keys))
@@ -285,6 +289,11 @@ class KeyRing:
     def want(self, tenant: str) -> None:
         """Look for a key that is not there: one fetch a minute for each tenant."""
         self._tenants[tenant].want()
+
+    @property
+    def fetches(self) -> int:
+        """How many fetches have ended, good or bad."""
+        return sum(entry.fetches for entry in self._tenants.values())
 
     @property
     def why_not(self) -> str:
