@@ -1,4 +1,4 @@
-"""What can be watched from outside: every metric in one table, counted in files that all workers share.
+"""One worker's counts, written to the files that all workers share, and their totals as text.
 
 ``sentra_requests_total`` and ``sentra_blocks_total`` are written at once, so that they never lag behind an answer.
 Histograms cost less when they are gathered in plain lists and written in batches, by ``flush``.
@@ -14,6 +14,7 @@ import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -23,13 +24,19 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from sentra.findings import Decision
-from sentra.metricdefs import BY_NAME, DEFINITIONS, SECONDS, Definition
-from sentra.metricfiles import Cell, Files, Slot, close_quietly, merged, prepare_folder
-
-__all__ = ["DEFINITIONS", "Definition", "JournalStats", "Metrics", "claim_slot", "prepare_folder"]
+from sentra.metrics.definitions import BY_NAME, DEFINITIONS, SECONDS, Definition
+from sentra.metrics.files import Cell, Files, Slot, close_quietly, merged
 
 MAX_RULES = 500
+OTHER_RULES = "other"
+BOUNDS_MS = tuple(bound * 1000 for bound in SECONDS)
 _KNOWN_CODES = (2001, 4000, 4001, 4002, 4003, 4004, 4005, 5000, 5031)
+_VOLUMES = {
+    "scanBytes": "sentra_scanned_bytes_total",
+    "candidates": "sentra_candidates_total",
+    "confirms": "sentra_confirms_total",
+    "views": "sentra_decoded_views_total",
+}
 _CLAIMED: dict[Path, Slot] = {}
 
 
@@ -52,27 +59,51 @@ def claim_slot(folder: Path) -> int:
 
 
 class Histogram:
-    """Observations gathered in a list; ``publish`` adds them to the shared files."""
+    """Observations of one series. ``pending`` has a count for each bucket, then the sum, in milliseconds.
 
-    __slots__ = ("_cells", "_counts", "_sum", "_total")
+    To observe is two steps on that list, written out where it happens: ``pending[bisect_left(BOUNDS_MS, ms)] += 1``
+    and ``pending[-1] += ms``. A call for each would double the cost. ``publish`` adds all to the shared files.
+    """
 
-    def __init__(self, cells: list[Cell], total: Cell):
-        self._cells, self._total = cells, total
-        self._counts = [0] * len(cells)
-        self._sum = 0.0
+    __slots__ = ("_buckets", "_sum", "pending")
 
-    def observe(self, seconds: float) -> None:
-        self._counts[bisect_left(SECONDS, seconds)] += 1
-        self._sum += seconds
+    def __init__(self, buckets: list[Cell], total: Cell):
+        self._buckets, self._sum = buckets, total
+        self.pending: list[float] = [0] * (len(buckets) + 1)
 
     def publish(self) -> None:
-        for index, count in enumerate(self._counts):
-            if count:
-                self._cells[index].inc(count)
-                self._counts[index] = 0
-        if self._sum:
-            self._total.inc(self._sum)
-            self._sum = 0.0
+        pending = self.pending
+        for index, bucket in enumerate(self._buckets):
+            if pending[index]:
+                bucket.inc(pending[index])
+        if pending[-1]:
+            self._sum.inc(pending[-1] / 1000)
+        pending[:] = [0] * len(pending)
+
+
+class Family:
+    """The histograms of one metric by its label's value; a series is made at its first use."""
+
+    def __init__(self, make: Callable[[str], Histogram]):
+        self._make = make
+        self._pending: dict[str, list[float]] = {}
+        self.histograms: list[Histogram] = []
+
+    def observe(self, timings: dict[str, float]) -> None:
+        """Add one observation, in milliseconds, for each name in ``timings``."""
+        pending_of = self._pending
+        for name, ms in timings.items():
+            pending = pending_of.get(name)
+            if pending is None:
+                pending = self._new(name)
+            pending[bisect_left(BOUNDS_MS, ms)] += 1
+            pending[-1] += ms
+
+    def _new(self, name: str) -> list[float]:
+        histogram = self._make(name)
+        self.histograms.append(histogram)
+        self._pending[name] = histogram.pending
+        return histogram.pending
 
 
 class InFlight:
@@ -98,13 +129,11 @@ class Metrics:
     """
 
     def __init__(self, folder: Path | None, workers: int | None = None):
-        self._private = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="sentra-metrics-"))
         slot = _CLAIMED.pop(self.folder, None) or Slot(self.folder)
         self._files = Files(slot)
         self._close = weakref.finalize(self, _close, self._files, self.folder if folder is None else None, os.getpid())
         self._cells: dict[tuple[str, ...], Cell] = {}
-        self._histograms: dict[tuple[str, ...], Histogram] = {}
         self._rules: dict[tuple[str, str], tuple[Cell, Cell]] = {}
         self._journals: list[_Journal] = []
         self._cpu = time.process_time()
@@ -120,23 +149,18 @@ class Metrics:
         self._failed = self._cell("sentra_requests_total", "error")
         self._late = self._cell("sentra_late_answers_total")
         self._gone = self._cell("sentra_client_gone_total")
-        self._request = self._histogram("sentra_request_duration_seconds")
+        self._phases = Family(partial(self._histogram, "sentra_phase_duration_seconds"))
+        self._plugins = Family(partial(self._histogram, "sentra_plugin_duration_seconds"))
+        self._request_histogram = self._histogram("sentra_request_duration_seconds")
+        self._requests = self._request_histogram.pending
         self._in_flight = InFlight(self._cell("sentra_inflight_requests"))
-        self._scanned = [
-            (count, self._cell(name))
-            for count, name in (
-                ("scanBytes", "sentra_scanned_bytes_total"),
-                ("candidates", "sentra_candidates_total"),
-                ("confirms", "sentra_confirms_total"),
-                ("views", "sentra_decoded_views_total"),
-            )
-        ]
-        self._pending = dict.fromkeys((count for count, _ in self._scanned), 0)
+        self._volume_cells = {count: self._cell(name) for count, name in _VOLUMES.items()}
+        self._volumes = dict.fromkeys(_VOLUMES, 0)
         for code in _KNOWN_CODES:
             self._cell("sentra_errors_total", str(code))
-        for name in ("sentra_config_reloads_total", "sentra_worker_restarts_total", "sentra_cpu_seconds_total"):
-            for values in (("success",), ("failure",)) if BY_NAME[name].labels else ((),):
-                self._cell(name, *values)
+        for outcome in ("success", "failure"):
+            self._cell("sentra_config_reloads_total", outcome)
+        self._cell("sentra_worker_restarts_total")
 
     def _cell(self, name: str, *values: str) -> Cell:
         """The number of ``name`` with these label values, made at its first use."""
@@ -149,22 +173,13 @@ class Metrics:
         return cell
 
     def _histogram(self, name: str, *values: str) -> Histogram:
-        found = self._histograms.get((name, *values))
-        if found is None:
-            found = self._histograms[(name, *values)] = self._new_histogram(BY_NAME[name], values)
-        return found
-
-    def _new_histogram(self, definition: Definition, values: tuple[str, ...]) -> Histogram:
-        name, labels = definition.name, dict(zip(definition.labels, values, strict=True))
-        total = self._files.cell("histogram", name, f"{name}_sum", labels, definition.help)
-        bounds = [*map(str, SECONDS), "+Inf"]
-        return Histogram(
-            [
-                self._files.cell("histogram", name, f"{name}_bucket", {**labels, "le": bound}, definition.help)
-                for bound in bounds
-            ],
-            total,
-        )
+        definition = BY_NAME[name]
+        labels = dict(zip(definition.labels, values, strict=True))
+        buckets = [
+            self._files.cell("histogram", name, f"{name}_bucket", {**labels, "le": bound}, definition.help)
+            for bound in (*map(str, SECONDS), "+Inf")
+        ]
+        return Histogram(buckets, self._files.cell("histogram", name, f"{name}_sum", labels, definition.help))
 
     def decided(self, decision: Decision, seconds: float) -> None:
         """Count one decision that took ``seconds``; to be called before its answer is sent."""
@@ -175,15 +190,20 @@ class Metrics:
         if decision.verdict is not None and (decision.blocked or decision.withheld):
             blocks, withheld = self._rule(decision.verdict.plugin, decision.verdict.rule_id or "")
             (blocks if decision.blocked else withheld).inc()
-        self._request.observe(seconds)
-        for phase, ms in decision.timings.items():
-            self._histogram("sentra_phase_duration_seconds", phase).observe(ms * 0.001)
-        for plugin, ms in decision.plugin_timings.items():
-            self._histogram("sentra_plugin_duration_seconds", plugin).observe(ms * 0.001)
-        for name, count in decision.counts.items():
-            self._pending[name] = self._pending.get(name, 0) + count
         if decision.late or decision.errors:
             self._mishaps(decision)
+        self._took(seconds * 1000)
+        self._phases.observe(decision.timings)
+        self._plugins.observe(decision.plugin_timings)
+        volumes = self._volumes
+        for name, count in decision.counts.items():
+            if count and name in volumes:
+                volumes[name] += count
+
+    def _took(self, ms: float) -> None:
+        pending = self._requests
+        pending[bisect_left(BOUNDS_MS, ms)] += 1
+        pending[-1] += ms
 
     def _mishaps(self, decision: Decision) -> None:
         if decision.late:
@@ -195,18 +215,21 @@ class Metrics:
         """The cells for blocks and for withheld blocks of a rule. Rules beyond a limit share one: series cost memory."""
         cells = self._rules.get((plugin, rule))
         if cells is None:
-            rule = rule if len(self._rules) < MAX_RULES else "other"
-            cells = self._rules[(plugin, rule)] = (
-                self._cell("sentra_blocks_total", plugin, rule),
-                self._cell("sentra_audit_suppressed_total", plugin, rule),
+            full = len(self._rules) >= MAX_RULES
+            label = OTHER_RULES if full else rule
+            cells = (
+                self._cell("sentra_blocks_total", plugin, label),
+                self._cell("sentra_audit_suppressed_total", plugin, label),
             )
+            if not full:
+                self._rules[(plugin, rule)] = cells
         return cells
 
     def error(self, code: int, seconds: float) -> None:
         """Count one request that was answered with the contract's error ``code`` after ``seconds``."""
         self._failed.inc()
         self._cell("sentra_errors_total", str(code)).inc()
-        self._request.observe(seconds)
+        self._took(seconds * 1000)
 
     def auth_failure(self, cause: str) -> None:
         """Count one refused caller; ``cause`` is one of a fixed set of words."""
@@ -226,7 +249,10 @@ class Metrics:
         self._journals.append(_Journal(stats, cells, self._cell(f"sentra_{name}_size_bytes")))
 
     def configured(self, digest: str, version: str, started: float) -> None:
-        """Tell which configuration is in force since now, in which version; ``started`` is a Unix time in seconds."""
+        """Tell which configuration is in force since now, in which version.
+
+        ``started`` is when this process began to serve, on ``time.monotonic``; only the first one counts.
+        """
         build = (version, platform.python_version(), package_version("hyperscan"))
         with self._files.rewriting("gauge_livemax"):
             for name in [key for key in self._cells if BY_NAME[key[0]].file == "gauge_livemax"]:
@@ -237,7 +263,7 @@ class Metrics:
         self._cell("sentra_config_last_reload_success").set(1)
         start = self._cell("sentra_start_time_seconds")
         if not start.value:
-            start.set(started)
+            start.set(_now() - time.monotonic() + started)
 
     def reload(self, ok: bool) -> None:
         """Count one attempt to take over a new configuration."""
@@ -250,12 +276,12 @@ class Metrics:
 
     def flush(self) -> None:
         """Write what was gathered to the shared files; to be called at least once a second and at the end."""
-        for histogram in self._histograms.values():
+        for histogram in (self._request_histogram, *self._phases.histograms, *self._plugins.histograms):
             histogram.publish()
-        for count, cell in self._scanned:
-            if self._pending[count]:
-                cell.inc(self._pending[count])
-                self._pending[count] = 0
+        for name, cell in self._volume_cells.items():
+            if self._volumes[name]:
+                cell.inc(self._volumes[name])
+                self._volumes[name] = 0
         for journal in self._journals:
             journal.publish()
         cpu, self._cpu = self._cpu, time.process_time()
