@@ -202,9 +202,12 @@ def _check(path: Path, setting: str) -> None:
     """Raise ``ConfigError`` for what is no file that can be rotated, or stands where nothing can be written."""
     if path.is_relative_to("/proc") or str(path).startswith(("/dev/std", "/dev/fd/")):
         raise ConfigError([f"{setting}: {path}: is a stream; SENTRA_LOG_STDOUT=1 writes to standard output"])
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+    try:
+        folder = os.stat(path.parent)
+        status = os.stat(path) if os.path.lexists(path) else None
+    except OSError as error:
+        raise ConfigError([f"{setting}: {path}: cannot be reached: {error.strerror}"]) from None
+    if not stat.S_ISDIR(folder.st_mode) or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError([f"{setting}: {path}: {path.parent} is not a folder that can be written to"])
+    if status is not None and not stat.S_ISREG(status.st_mode):
         raise ConfigError([f"{setting}: {path}: is not a regular file; unset it to write none"])
-    if not path.parent.is_dir():
-        raise ConfigError([f"{setting}: {path}: the folder {path.parent} does not exist"])
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise ConfigError([f"{setting}: {path}: the folder {path.parent} is not writable"])

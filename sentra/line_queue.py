@@ -50,7 +50,7 @@ class LineQueue:
         self._waiting: deque[tuple[int, bytes | Render]] = deque()
         self._unwritten: list[bytes] = []
         self._queued = 0
-        self._closing = False
+        self._closing = self._hurry = False
         self._thread: threading.Thread | None = None
 
     def _after_fork(self) -> None:
@@ -92,6 +92,8 @@ class LineQueue:
     def flush(self, timeout: float) -> bool:
         """Wait until all lines taken so far are written or dropped; ``False`` when ``timeout`` seconds were too few."""
         with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._queued and not self._unwritten, timeout)
 
     def close(self, timeout: float = 5.0) -> None:
@@ -131,11 +133,15 @@ class LineQueue:
                 self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
             else:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
-                self._changed.wait_for(lambda: self._closing or self._queued >= BATCH_BYTES, LINGER_SECONDS)
+                self._changed.wait_for(self._filled, LINGER_SECONDS)
             taken, self._waiting = self._waiting, deque()
+            self._hurry = False
             closing = self._closing
         lines = [line for _, item in taken if (line := self._rendered(item)) is not None]
         return lines, sum(size for size, _ in taken), closing
+
+    def _filled(self) -> bool:
+        return self._closing or self._hurry or self._queued >= BATCH_BYTES
 
     def _rendered(self, item: bytes | Render) -> bytes | None:
         if isinstance(item, bytes):

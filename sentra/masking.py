@@ -27,6 +27,8 @@ MAX_PLACES = 5_000
 MAX_PATH = 4_096
 MAX_STEPS = 200_000
 EXACT_BYTES = 32 << 20
+CUT_CHARS = 128
+MIN_PART = 4
 _GAP = b"\n\x00\n"
 
 
@@ -48,6 +50,7 @@ class Masker:
         if len(self._short) > MAX_VALUES or len(self._long) > MAX_LONG:
             raise Unmaskable("too many values")
         self._pattern = _any_of(self._short) if self._short else None
+        self.idle = not (encoded or self._whole)
         self._bare = any(len(value) < 8 and set(value) <= set(b"*()0123456789") for value in encoded)
 
     def text(self, text: str) -> str:
@@ -57,6 +60,18 @@ class Masker:
         raw = text.encode("utf-8", "replace")
         spans = self._spans(raw)
         return self._replaced(raw, spans) if spans else text
+
+    def cut_text(self, text: str) -> str:
+        """``text`` as above; where it may have been cut off, a value that begins at its end is hidden too."""
+        if self.idle or len(text) < CUT_CHARS:
+            return self.text(text)
+        raw = text.encode("utf-8", "replace")
+        lower = raw.lower()
+        for value in (*self._long, *self._short):
+            for size in range(min(len(value), len(raw)), MIN_PART - 1, -1):
+                if lower.endswith(value[:size].lower()):
+                    return self.text(raw[:-size].decode("utf-8", "replace")) + "****"
+        return self.text(text)
 
     def tree(self, root: Any) -> Any:
         """A copy of JSON-like ``root`` with strings, numbers and object keys masked."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sentra.config import Settings
 from sentra.errors import ConfigError
@@ -28,6 +28,8 @@ MAX_TEXT = 256
 MAX_PATH = 512
 MAX_FINDINGS = 100
 LINE_BYTES = 2_048
+QUEUE_BYTES = 8 << 20
+AUDIT_QUEUE_BYTES = 32 << 20
 MIN_KEY_BYTES = 16
 STDOUT = 1
 
@@ -173,6 +175,7 @@ class Recorder:
             max_bytes=settings.log_max_bytes,
             keep=settings.log_rotate_keep,
             compress=settings.log_rotate_compress,
+            queue_bytes=AUDIT_QUEUE_BYTES if sync else QUEUE_BYTES,
             sync=sync,
             setting=name,
         )
@@ -200,7 +203,7 @@ class Recorder:
             return True
         block = _Block(self, event, _now(), self._gap())
         if self.audit is not None:
-            size = LINE_BYTES + 2 * decision.counts.get("scanBytes", 0)
+            size = LINE_BYTES + decision.counts.get("scanBytes", 0)
             block.recorded = self.audit.put_later(block.audit, size)
         for queue in (self.telemetry, self.stdout):
             if queue is not None:
@@ -366,7 +369,7 @@ def _look(event: Event) -> tuple[Sequence[Finding], Masker, str]:
     if event.context is None or event.find is None or event.request is None:
         return known, _masker(known), "its findings are not known"
     try:
-        findings = [*known, *event.find(event.context)]
+        findings = _distinct([*known, *event.find(event.context)])
     except Exception as error:
         return known, _masker(known), f"a check failed: {type(error).__name__}"
     try:
@@ -374,6 +377,10 @@ def _look(event: Event) -> tuple[Sequence[Finding], Masker, str]:
     except Unmaskable as error:
         return findings, _masker(findings), str(error)
     return findings, masker, ""
+
+
+def _distinct(findings: Sequence[Finding]) -> list[Finding]:
+    return list({(finding.rule_id, finding.span, finding.value): finding for finding in findings}.values())
 
 
 def _known_findings(event: Event) -> list[Finding]:
@@ -405,25 +412,28 @@ _NOTHING = Masker(())
 
 
 def _noted_masker(event: Event) -> Masker:
-    known = _known_findings(event)
-    return _masker(known) if known else _NOTHING
+    decision = event.decision
+    return _masker(decision.noted) if decision is not None and decision.noted else _NOTHING
 
 
 def _identity(event: Event, masker: Masker) -> dict[str, Any]:
     known = event.identity
     if known is None:
         known = identity(event.request) if event.request is not None else Identity()
-    return {name: _shown(getattr(known, name), masker) for name in known.__struct_fields__}
+    members = structs.asdict(known)
+    if masker.idle:
+        return members
+    return {name: _shown(text, masker) for name, text in members.items()}
 
 
 def _shown(text: str | None, masker: Masker) -> str | None:
-    """``text`` masked, then cut: a value at the cut must not show half."""
-    return None if text is None else masker.text(text)[:MAX_TEXT]
+    """``text``, which may have been cut, masked and cut."""
+    return None if text is None else masker.cut_text(text)[:MAX_TEXT]
 
 
 def _phases(event: Event, decision: Decision) -> Phases:
     timings, plugins = decision.timings, decision.plugin_timings
-    outside = sum(spent for name, spent in plugins.items() if name.startswith("external_"))
+    outside = sum([spent for name, spent in plugins.items() if name.startswith("external_")])
     return Phases(
         auth=_ms(event.auth_ms),
         decode=_ms(event.decode_ms),
@@ -437,7 +447,7 @@ def _phases(event: Event, decision: Decision) -> Phases:
 
 
 def _ms(value: Any) -> Any:
-    return None if value is None else round(value, 3)
+    return value and round(value, 3)
 
 
 def _now() -> str:
