@@ -5,8 +5,9 @@ Everything that the configuration can have wrong is found here or before, and re
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ import re2
 
 from sentra import ruleset
 from sentra.auth import auth_problems, auth_warnings
-from sentra.config import FileConfig, PluginOptions, Settings, load_file
+from sentra.config import FileConfig, PluginOptions, Settings, load_file, read_variable
+from sentra.definitions import Definition
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Mode, Source
 from sentra.operator_rules import domain_rules, keyword_rules, policy_rules
 from sentra.pipeline import Clock, Pipeline
 from sentra.plugins import BUILTIN, BY_NAME, Builtin, Plugin
+from sentra.plugins.email_bcc import RULE_ID as EMAIL_RULE
 from sentra.plugins.email_bcc import EmailBcc
+from sentra.plugins.external import ExternalHttp
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
 from sentra.scanner import Compiled, Scanner
@@ -42,6 +46,7 @@ def assemble(settings: Settings, clock: Clock = time.monotonic) -> Assembly:
     """Build what ``settings`` describe. Raises ``ConfigError`` with all problems at once."""
     file = load_file(settings.plugin_config)
     problems: list[str] = [*_name_problems(settings, file), *auth_problems(settings)]
+    services = {definition.name: definition for definition in file.externalHttp}
     chosen: dict[str, list[Rule]] = {}
     for builtin in BUILTIN:
         with collecting(problems):
@@ -50,14 +55,23 @@ def assemble(settings: Settings, clock: Clock = time.monotonic) -> Assembly:
     for name in settings.plugins:
         with collecting(problems):
             compiled += _compiled(BY_NAME[name], chosen[name], file) if name in chosen else []
+    problems += _condition_problems(settings, services, chosen)
+    external: dict[str, ExternalHttp] = {}
+    for name, definition in services.items():
+        with collecting(problems):
+            external[name] = _external(definition, settings, clock)
     raise_all(problems)
     scanner = Scanner(compiled, str(cache_folder(settings)))
     pipeline = Pipeline(
         scanner,
-        [_plugin(BY_NAME[name], chosen[name], file) for name in settings.plugins],
+        [
+            external[name] if name in external else _plugin(BY_NAME[name], chosen[name], file)
+            for name in settings.plugins
+        ],
         clock=clock,
         mode=Mode.AUDIT if settings.audit_only else Mode.ENFORCE,
         block_when_late=settings.on_deadline == "block",
+        external_concurrency=file.externalConcurrency,
     )
     return Assembly(pipeline, settings, file, _digest(settings, file, compiled), tuple(_warnings(settings, file)))
 
@@ -69,18 +83,45 @@ def cache_folder(settings: Settings) -> Path:
 
 def _name_problems(settings: Settings, file: FileConfig) -> Iterable[str]:
     known = ", ".join(BY_NAME)
+    services = [definition.name for definition in file.externalHttp]
     for index, name in enumerate(settings.plugins):
         if name in settings.plugins[:index]:
             yield f"SENTRA_PLUGINS: {name!r} is named twice"
         elif name.startswith("external_"):
-            yield f"SENTRA_PLUGINS: {name!r}: external plugins are not available in this version"
+            if name not in services:
+                yield f"SENTRA_PLUGINS: {name!r} has no definition of that name in externalHttp of the configuration file"
         elif name not in BY_NAME:
             yield f"SENTRA_PLUGINS: unknown plugin {name!r}; expected one of {known}"
     for name in file.plugins:
         if name not in BY_NAME:
             yield f"{settings.plugin_config}: plugins: unknown plugin {name!r}; expected one of {known}"
-    if file.externalHttp:
-        yield f"{settings.plugin_config}: externalHttp: external plugins are not available in this version"
+    for name in dict.fromkeys(services):
+        if services.count(name) > 1:
+            yield f"{settings.plugin_config}: externalHttp: {name!r} is defined {services.count(name)} times"
+
+
+def _condition_problems(
+    settings: Settings, services: Mapping[str, Definition], chosen: Mapping[str, Sequence[Rule]]
+) -> Iterable[str]:
+    """A ``when.findings`` that no rule before it can meet would switch its service off unseen."""
+    ids: list[str] = []
+    for name in settings.plugins:
+        ids += [EMAIL_RULE] if name == "email_bcc" else [rule.id for rule in chosen.get(name, ())]
+        for glob in (services[name].when.findings or ()) if name in services else ():
+            if not any(fnmatchcase(rule_id, glob) for rule_id in ids):
+                yield f"externalHttp {name}: when.findings: {glob!r} matches no rule of a plugin before it"
+
+
+def _external(definition: Definition, settings: Settings, clock: Clock) -> ExternalHttp:
+    """The plugin for ``definition``; no call may take longer than the budget of a request."""
+    token = definition.bearerToken
+    if definition.bearerTokenEnv and definition.name in settings.plugins:
+        token = read_variable(definition.bearerTokenEnv)
+        if token is None:
+            variable = definition.bearerTokenEnv
+            raise ConfigError([f"externalHttp {definition.name}: bearerTokenEnv: {variable} is not set or empty"])
+    most = min(definition.timeoutMs, settings.plugin_budget_ms)
+    return ExternalHttp(msgspec.structs.replace(definition, timeoutMs=most), token, clock)
 
 
 def _choose(builtin: Builtin, file: FileConfig) -> list[Rule]:
@@ -189,9 +230,21 @@ def _warnings(settings: Settings, file: FileConfig) -> Iterable[str]:
     yield from auth_warnings(settings)
     if not file.company_domains and {"email_bcc", "pii"} & set(settings.plugins):
         yield "companyDomain is not set: every mail address counts as external"
+    yield from _external_warnings(settings, file)
     if settings.audit_only:
         yield "SENTRA_AUDIT_ONLY is on: nothing will be blocked"
         if settings.audit_log_file is None:
             yield "SENTRA_AUDIT_ONLY is on without AUDIT_LOG_FILE: withheld blocks leave no audit record"
     if settings.log_file is None and not settings.log_stdout:
         yield "neither LOG_FILE nor SENTRA_LOG_STDOUT is set: decisions leave no record"
+
+
+def _external_warnings(settings: Settings, file: FileConfig) -> Iterable[str]:
+    for definition in file.externalHttp:
+        if definition.name not in settings.plugins:
+            yield f"externalHttp {definition.name}: is not named in SENTRA_PLUGINS and is never asked"
+        elif definition.timeoutMs > settings.plugin_budget_ms:
+            yield (
+                f"externalHttp {definition.name}: timeoutMs {definition.timeoutMs:g} is longer than the whole budget, "
+                f"SENTRA_PLUGIN_BUDGET_MS {settings.plugin_budget_ms:g}"
+            )

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from sentra.definitions import Definition
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Source
 
@@ -256,7 +257,8 @@ class FileConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     piiKeywords: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     domainBlocklist: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     companyDomain: str | tuple[str, ...] = ()
-    externalHttp: tuple[dict[str, Any], ...] = ()
+    externalHttp: tuple[Definition, ...] = ()
+    externalConcurrency: Annotated[int, Meta(ge=1, le=100)] = 8
     pii: PiiOptions = PiiOptions()
     plugins: dict[str, PluginOptions] = {}
 
@@ -299,12 +301,18 @@ def read_document(path: Path) -> Any:
         raise ConfigError([f"{path}: is not valid {path.suffix.lstrip('.').upper() or 'JSON'}: {error}"]) from None
 
 
+_FILLERS: dict[str, dict[str, Any]] = {
+    "policies": {},
+    "externalHttp": {"name": "external_filler", "url": "filler", "failOpen": False},
+}
+
+
 def _parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The document in parts that fail one by one: each entry, with fillers before list entries to keep their index."""
     for key, value in document.items():
-        if key in ("policies", "externalHttp") and isinstance(value, list) and value:
+        if key in _FILLERS and isinstance(value, list) and value:
             for index, entry in enumerate(value):
-                yield {key: [{} for _ in range(index)] + [entry]}
+                yield {key: [_FILLERS[key]] * index + [entry]}
         elif key in ("plugins", "pii") and isinstance(value, dict) and value:
             for name, entry in value.items():
                 yield {key: {name: entry}}
@@ -319,6 +327,11 @@ def _hint(error: msgspec.ValidationError, part: dict[str, Any]) -> str:
         near = difflib.get_close_matches(unknown[1], FileConfig.__struct_fields__, n=1)
         return f"unknown key {unknown[1]!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     return text
+
+
+def read_variable(name: str) -> str | None:
+    """An environment variable that the configuration file names, as for a secret; ``None`` when unset or empty."""
+    return os.environ.get(name, "").strip() or None
 
 
 def file_schema() -> dict[str, Any]:

@@ -9,14 +9,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sentra.findings import Decision, Finding, Mode, Verdict
-from sentra.inspection import inspect
+from sentra.findings import Decision, Finding, Mode, Source, Verdict, mask
+from sentra.inspection import Inspection, Segment, inspect
 from sentra.plugins import Context, External, Plugin
 from sentra.scanner import Late, Scanner
 from sentra.wire import AnalyzeRequest
 
 T = TypeVar("T")
 Clock = Callable[[], float]
+MARGIN_SECONDS = 0.005
 
 
 class Pipeline:
@@ -164,6 +165,15 @@ class Pipeline:
         return [finding for plugin in self.local for finding in plugin.findings(context)]
 
 
+    def masked(self, text: str, source: Source, context: Context) -> str:
+        """``text``, a part of the request that is to be shown, with everything masked in it that a rule finds there."""
+        scanned = self.scanner.scan(Inspection([Segment(source, (None, ""), text)]))
+        found = {f.value for plugin in self.local for f in plugin.findings(context._replace(scanned=scanned))}
+        for value in sorted(found, key=len, reverse=True):
+            text = text.replace(value, mask(value)) if value else text
+        return text
+
+
 _Answer = Verdict | asyncio.Task[Verdict | None] | None
 
 
@@ -231,7 +241,7 @@ class _Calls:
             self._running.add(plugin.name)
             started = self._run.clock()
             try:
-                return await plugin.ask(context, self._run.left())
+                return await plugin.ask(context, max(0.0, self._run.left() - MARGIN_SECONDS))
             except Exception as error:
                 return plugin.failed(type(error).__name__)
             finally:
