@@ -86,8 +86,8 @@ def check() -> None:
     counts: dict[str, int] = {}
     for compiled in assembly.pipeline.scanner.rules:
         counts[compiled.rule.plugin] = counts.get(compiled.rule.plugin, 0) + 1
-    for plugin in assembly.pipeline.plugins:
-        click.echo(f"plugin {plugin.name:<21} {counts.get(plugin.name, 0)} rules")
+    for stage in assembly.pipeline.plugins:
+        click.echo(f"plugin {stage.name:<21} {counts.get(stage.name, 0)} rules")
     click.echo(f"{'configuration hash':<28} {assembly.digest}")
 
 
@@ -171,7 +171,7 @@ def rules() -> None:
 
 def _entries(plugin: str | None) -> list[Rule | Combination]:
     packs = [ruleset.shipped(name) for name in ([plugin] if plugin else PACKS)]
-    return [entry for pack in packs for entry in (*pack.rules, *pack.combinations)]
+    return [entry for pack in packs for entry in pack.entries]
 
 
 @rules.command("list")
@@ -191,9 +191,12 @@ def list_rules(plugin: str | None, as_json: bool) -> None:
 def _kind(entry: Rule | Combination) -> str:
     if isinstance(entry, Combination):
         return "combination"
-    notes = [entry.strength] if entry.strength == "weak" else []
-    notes += [entry.maturity] if entry.maturity == "sandbox" else []
-    return " ".join([*notes, "" if entry.default else "off"]).strip() or "block"
+    notes = {
+        entry.strength: entry.strength == "weak",
+        entry.maturity: entry.maturity == "sandbox",
+        "off": not entry.default,
+    }
+    return " ".join(note for note, told in notes.items() if told) or "block"
 
 
 def _without_cases(entry: Rule | Combination) -> dict[str, Any]:
@@ -221,7 +224,7 @@ def test_rules(plugin: str | None, word: str) -> None:
     failed = total = 0
     with problems_told():
         packs = [ruleset.shipped(name) for name in ([plugin] if plugin else PACKS)]
-    count = sum(len(entry.case) for pack in packs for entry in (*pack.rules, *pack.combinations))
+    count = sum(len(entry.case) for pack in packs for entry in pack.entries)
     with click.progressbar(length=count, label="cases", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for pack in packs:
             for outcome in cases.Bench(pack).outcomes():

@@ -109,6 +109,11 @@ class Pack(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     combinations: tuple[Combination, ...] = ()
 
+    @property
+    def entries(self) -> list[Rule | Combination]:
+        """Whatever has an id and cases."""
+        return [*self.rules, *self.combinations]
+
 
 @cache
 def shipped(plugin: str) -> Pack:

@@ -48,7 +48,7 @@ def serve(settings: Settings) -> None:
         server.serve()
 
 
-def make_server(settings: Settings) -> Granian:
+def make_server(settings: Settings) -> Any:
     """Granian with the options that Sentra stands on (docs/operations.md says why each)."""
     return Granian(
         "sentra.worker:create",

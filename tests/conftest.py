@@ -19,6 +19,7 @@ PAYLOADS = Path(__file__).parent / "payloads"
 QUERY = "?api-version=2025-05-01"
 BEARER = {"Authorization": "Bearer test-token", "Content-Type": "application/json"}
 START_SECONDS = 30
+CACHE = str(Path(tempfile.gettempdir()) / f"sentra-test-cache-{os.getuid()}")
 
 
 def payload(name: str = "send-email") -> dict[str, Any]:
@@ -79,8 +80,9 @@ class Server:
 def environment(folder: Path, **settings: str) -> dict[str, str]:
     """The environment of a child: none of this process's settings, and its own folders."""
     base = {name: value for name, value in os.environ.items() if not name.startswith(("SENTRA_", "LOG_", "AUDIT_"))}
-    cache = Path(tempfile.gettempdir()) / f"sentra-test-cache-{os.getuid()}"
-    return base | {"SENTRA_CACHE_DIR": str(cache), "HOST": "127.0.0.1", "LOG_FILE": str(folder / "telemetry.jsonl")} | settings
+    return (
+        base | {"SENTRA_CACHE_DIR": CACHE, "HOST": "127.0.0.1", "LOG_FILE": str(folder / "telemetry.jsonl")} | settings
+    )
 
 
 @contextmanager

@@ -104,8 +104,16 @@ def test_a_lone_surrogate_hides_nothing(server: Server) -> None:
     [
         {"plannerContext": {}, "toolDefinition": {"id": "a"}},
         {"plannerContext": {"userMessage": None, "chatHistory": None}, "toolDefinition": {"name": "a", "id": None}},
-        {"plannerContext": {"chatHistory": [None, 3, "x", {"role": None}]}, "toolDefinition": {"id": "a"}, "inputValues": None},
-        {"plannerContext": {"previousToolsOutputs": {"x": 1}}, "toolDefinition": {"id": "a"}, "inputValues": [1, [2.5]]},
+        {
+            "plannerContext": {"chatHistory": [None, 3, "x", {"role": None}]},
+            "toolDefinition": {"id": "a"},
+            "inputValues": None,
+        },
+        {
+            "plannerContext": {"previousToolsOutputs": {"x": 1}},
+            "toolDefinition": {"id": "a"},
+            "inputValues": [1, [2.5]],
+        },
         {"plannerContext": {"userMessage": 5}, "toolDefinition": {"id": "a", "name": 4}, "conversationMetadata": "no"},
     ],
 )
@@ -122,7 +130,12 @@ BAD_REQUESTS: list[tuple[str, Any, int, int]] = [
     ("3 MB", b" " * 3_000_000, 413, 4001),
     ("3 MB chunked", 3_000_000, 413, 4001),
     ("deep nesting", b'{"plannerContext":{},"toolDefinition":{"id":"a"},"inputValues":' + b"[" * 100_000, 400, 4002),
-    ("balanced deep nesting", b'{"plannerContext":{},"toolDefinition":{"id":"a"},"inputValues":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, 4002),
+    (
+        "balanced deep nesting",
+        b'{"plannerContext":{},"toolDefinition":{"id":"a"},"inputValues":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        400,
+        4002,
+    ),
     ("bad UTF-8", b'{"plannerContext":{"userMessage":"\xff"},"toolDefinition":{"id":"a"}}', 400, 4002),
     ("not JSON", b"hello", 400, 4002),
     ("empty", b"", 400, 4002),
@@ -134,8 +147,12 @@ BAD_REQUESTS: list[tuple[str, Any, int, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "code"), [case[1:] for case in BAD_REQUESTS], ids=[case[0] for case in BAD_REQUESTS])
-def test_a_request_that_cannot_be_judged_gets_the_error_object(server: Server, body: Any, status: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("body", "status", "code"), [case[1:] for case in BAD_REQUESTS], ids=[case[0] for case in BAD_REQUESTS]
+)
+def test_a_request_that_cannot_be_judged_gets_the_error_object(
+    server: Server, body: Any, status: int, code: int
+) -> None:
     response = server.analyze(chunks(body) if isinstance(body, int) else body)
     error = response.json()
     assert (response.status_code, error["errorCode"], error["httpStatus"]) == (status, code, status)
@@ -154,7 +171,9 @@ def test_a_request_that_cannot_be_judged_gets_the_error_object(server: Server, b
         ("DELETE", "/healthz", BEARER, 405, 4005),
     ],
 )
-def test_errors_are_the_contract_s(server: Server, method: str, path: str, headers: dict[str, str], status: int, code: int) -> None:
+def test_errors_are_the_contract_s(
+    server: Server, method: str, path: str, headers: dict[str, str], status: int, code: int
+) -> None:
     server.client.headers.clear()
     try:
         response = server.client.request(method, path, headers=headers)
@@ -203,7 +222,11 @@ def test_every_request_leaves_one_telemetry_line(server: Server) -> None:
     eventually(lambda: len(lines()) == 3)
     allowed, blocked, failed = lines()
     assert (allowed["blockAction"], allowed["toolName"], allowed["agentName"]) == (False, "Send-an-Email", "otp_demo")
-    assert (blocked["blockAction"], blocked["ruleId"], blocked["reasonCode"]) == (True, "secrets.aws-access-key-id", 201)
+    assert (blocked["blockAction"], blocked["ruleId"], blocked["reasonCode"]) == (
+        True,
+        "secrets.aws-access-key-id",
+        201,
+    )
     assert failed["errorCode"] == 4002
 
 

@@ -44,7 +44,10 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
     ("code", "told"),
     [
         ("from sentra import engine\nengine.CANARIES = ((r'x{3}', 'no match here'),)", "the scan engine misses"),
-        (f"from sentra import ruleset\nruleset._pack_files = lambda root, plugin: [('x.toml', {BROKEN_PACK!r})]", "does not compile"),
+        (
+            f"from sentra import ruleset\nruleset._pack_files = lambda root, plugin: [('x.toml', {BROKEN_PACK!r})]",
+            "does not compile",
+        ),
     ],
     ids=["failed self-test", "broken rule"],
 )

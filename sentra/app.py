@@ -1,0 +1,345 @@
+"""The ASGI application: admits requests, answers with decisions, hands the same decisions to telemetry and metrics."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import structs
+
+from sentra import __version__, wire
+from sentra.assembly import Assembly, assemble
+from sentra.auth import Authenticator, Refused
+from sentra.body import ClientGone, read_body
+from sentra.config import Settings
+from sentra.engine import self_test
+from sentra.errors import RequestError, SentraError
+from sentra.findings import Decision
+from sentra.metrics import Metrics
+from sentra.pipeline import Pipeline
+from sentra.plugins import Context
+from sentra.telemetry import Event, Recorder
+from sentra.wire import API_VERSION, AnalyzeResponse, ErrorResponse, ValidateResponse
+
+log = logging.getLogger("sentra.app")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+ANALYZE, VALIDATE = "/analyze-tool-execution", "/validate"
+FLUSH_SECONDS = 0.5
+MAX_PATH = 512
+JSON = b"application/json"
+OPENAPI = (files("sentra") / "openapi.yaml").read_bytes()
+_SAFE_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+class Reply(NamedTuple):
+    """An answer: HTTP status, content type and body."""
+
+    status: int
+    kind: bytes
+    body: bytes
+    extra: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Call:
+    """One HTTP request under way. ``started`` is on the monotonic clock, in seconds."""
+
+    __slots__ = ("auth_ms", "decode_ms", "headers", "receive", "scope", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, started: float):
+        self.scope, self.receive, self.started = scope, receive, started
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.auth_ms = self.decode_ms = 0.0
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header called ``name`` (lower case)."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The caller's ``x-ms-correlation-id``, if it is a short printable one."""
+        value = (self.header(b"x-ms-correlation-id") or b"")[:128].decode("ascii", "replace")
+        return value if value.isprintable() and value else None
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class App:
+    """One worker's service. ``assembly`` can be swapped between two requests."""
+
+    def __init__(self, assembly: Assembly, authenticator: Authenticator, metrics: Metrics, recorder: Recorder):
+        self.assembly, self.authenticator, self.metrics, self.recorder = assembly, authenticator, metrics, recorder
+        self.settings = assembly.settings
+        self._routes = dict(self._make_routes(self.settings.path_prefix))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._budget = self.settings.plugin_budget_ms / 1000
+
+    def _make_routes(self, prefix: str) -> Iterable[tuple[str, tuple[str, Handler]]]:
+        for base in dict.fromkeys(("", prefix)):
+            yield base + VALIDATE, ("POST", self._validate)
+            yield base + ANALYZE, ("POST", self._analyze)
+        yield "/healthz", ("GET", self._healthz)
+        yield "/livez", ("GET", self._livez)
+        yield "/readyz", ("GET", self._readyz)
+        yield "/metrics", ("GET", self._metrics)
+        yield "/openapi.yaml", ("GET", self._openapi)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._respond(Call(scope, receive, time.monotonic()), send)
+
+    async def _respond(self, call: Call, send: Send) -> None:
+        method, handler = self._routes.get(call.scope["path"], ("", _no_such_path))
+        try:
+            if method and call.scope["method"] != method:
+                raise RequestError(405, 4005, f"the method must be {method}")
+            reply = await handler(call)
+        except RequestError as error:
+            reply = self._refuse(call, error)
+        except ClientGone:
+            self.metrics.client_gone()
+            return
+        except Exception:
+            log.exception("a request could not be answered")
+            reply = self._refuse(call, RequestError(500, 5000, "internal error"))
+        headers = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(reply.body))]
+        headers += [*_SAFE_HEADERS, *reply.extra]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def _refuse(self, call: Call, error: RequestError) -> Reply:
+        seconds = time.monotonic() - call.started
+        self.metrics.error(error.code, seconds)
+        if call.scope["path"].endswith(ANALYZE):
+            self.recorder.record(
+                Event(
+                    outcome="error",
+                    correlation_id=call.correlation_id,
+                    seconds=seconds,
+                    auth_ms=call.auth_ms,
+                    error_code=error.code,
+                )
+            )
+        body = wire.encode(ErrorResponse(error.code, error.message, error.status, error.diagnostics))
+        extra = ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
+        return Reply(error.status, JSON, body, extra)
+
+    def _admit(self, call: Call) -> None:
+        """Check bearer and api-version. Raises ``RequestError``."""
+        started = time.perf_counter()
+        try:
+            self.authenticator.admit(call.headers)
+        except Refused as refused:
+            self.metrics.auth_failure(refused.cause)
+            raise RequestError(401, 2001, "the bearer token is missing or not accepted") from None
+        finally:
+            call.auth_ms = (time.perf_counter() - started) * 1000
+        if not _api_version(call.scope["query_string"]):
+            raise RequestError(400, 4000, "the query parameter api-version is missing")
+        if not self.authenticator.ready:
+            raise RequestError(503, 5031, "not ready")
+
+    async def _validate(self, call: Call) -> Reply:
+        try:
+            self._admit(call)
+        except RequestError as error:
+            if error.status != 503:
+                raise
+            return Reply(503, JSON, wire.encode(ValidateResponse(False, error.message)))
+        await read_body(call.receive, call.header(b"content-length"), self.settings)
+        return Reply(200, JSON, wire.encode(ValidateResponse(True, "OK")))
+
+    async def _analyze(self, call: Call) -> Reply:
+        self._admit(call)
+        body = await read_body(call.receive, call.header(b"content-length"), self.settings)
+        started = time.perf_counter()
+        request = wire.decode_request(body)
+        call.decode_ms = (time.perf_counter() - started) * 1000
+        assembly, deadline = self.assembly, call.started + self._budget
+        if assembly.pipeline.external:
+            decision, context = await assembly.pipeline.decide_async(request, deadline)
+        else:
+            decision, context = assembly.pipeline.decide(request, deadline)
+        return self._conclude(call, assembly, decision, context)
+
+    def _conclude(self, call: Call, assembly: Assembly, decision: Decision, context: Context) -> Reply:
+        """Count and record the decision, then answer with it."""
+        seconds = time.monotonic() - call.started
+        recorded = self.recorder.record(
+            Event(
+                outcome="block" if decision.blocked else "allow",
+                correlation_id=call.correlation_id,
+                request=context.request,
+                context=context,
+                find=assembly.pipeline.all_findings,
+                decision=decision,
+                config_digest=assembly.digest,
+                seconds=seconds,
+                auth_ms=call.auth_ms,
+                decode_ms=call.decode_ms,
+            )
+        )
+        if not recorded and self.settings.on_audit_failure == "block":
+            decision = structs.replace(decision, blocked=True, withheld=False)
+        self.metrics.decided(decision, seconds)
+        self._warn_slow(decision)
+        return Reply(200, JSON, wire.encode(answer(decision, context, assembly.pipeline, self.settings.response_shape)))
+
+    def _warn_slow(self, decision: Decision) -> None:
+        for name, spent in decision.plugin_timings.items():
+            if spent > self.settings.plugin_warn_ms:
+                log.warning("a plugin is slow", extra={"plugin": name, "ms": round(spent, 1)})
+        if decision.late:
+            log.warning("the time budget was used up", extra={"budgetMs": self.settings.plugin_budget_ms})
+
+    async def _healthz(self, call: Call) -> Reply:
+        ready, assembly = self.authenticator.ready, self.assembly
+        health = {
+            "status": "ok" if ready else "unavailable",
+            "version": __version__,
+            "apiVersion": API_VERSION,
+            "plugins": [plugin.name for plugin in assembly.pipeline.plugins],
+            "pluginBudgetMs": self.settings.plugin_budget_ms,
+            "engineSelfTest": "passed",
+            "configHash": assembly.digest,
+            "mode": "audit" if self.settings.audit_only else "enforce",
+            "external": assembly.pipeline.health(),
+        }
+        return Reply(200 if ready else 503, JSON, wire.encode(health))
+
+    async def _livez(self, call: Call) -> Reply:
+        return Reply(200, JSON, b'{"status":"ok"}')
+
+    async def _readyz(self, call: Call) -> Reply:
+        why_not = self.authenticator.why_not or self.recorder.why_not
+        if why_not:
+            return Reply(503, JSON, wire.encode({"status": "unavailable", "reason": why_not}))
+        return Reply(200, JSON, b'{"status":"ok"}')
+
+    async def _metrics(self, call: Call) -> Reply:
+        self.metrics.flush()
+        accept = (call.header(b"accept") or b"").decode("latin-1")
+        kind, body = await asyncio.to_thread(self.metrics.render, accept)
+        return Reply(200, kind.encode("latin-1"), body)
+
+    async def _openapi(self, call: Call) -> Reply:
+        return Reply(200, b"application/yaml", OPENAPI)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Start and stop what runs beside requests. A failed start is told to the server, which then ends the worker."""
+        await receive()
+        try:
+            await self._start()
+        except Exception as error:
+            log.exception("the worker could not start")
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        await self.authenticator.start()
+        await self.assembly.pipeline.start()
+        self._keep(self._flush_for_ever())
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._keep(self._reload()))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self.assembly.pipeline.stop()
+        await self.authenticator.stop()
+        await asyncio.to_thread(self.recorder.close)
+        self.metrics.flush()
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            self.metrics.flush()
+
+    async def _reload(self) -> None:
+        """Swap to the configuration file as it is now; a bad one changes nothing and shows in a metric."""
+        try:
+            assembly = await asyncio.to_thread(assemble, self.settings)
+            await assembly.pipeline.start()
+        except SentraError as error:
+            self.metrics.reload(False)
+            log.error("the configuration was not reloaded", extra={"problems": str(error).splitlines()})
+            return
+        before, self.assembly = self.assembly, assembly
+        self.recorder.reconfigure(assembly.digest)
+        self.metrics.configured(assembly.digest, __version__, time.monotonic())
+        self.metrics.reload(True)
+        log.info("the configuration was reloaded", extra={"configHash": assembly.digest})
+        await before.pipeline.stop()
+
+
+async def _no_such_path(call: Call) -> Reply:
+    raise RequestError(404, 4004, "there is nothing at this path")
+
+
+def _api_version(query: bytes) -> str:
+    return dict(parse_qsl(query.decode("latin-1"))).get("api-version", "")
+
+
+class Diagnostics(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """Why a request was blocked, as far as the caller may know: never the matched value."""
+
+    plugin: str
+    rule_id: str | None = None
+    source: str | None = None
+    path: str | None = None
+    masked: str | None = None
+    view: str | None = None
+
+
+def answer(decision: Decision, context: Context, pipeline: Pipeline, shape: str) -> AnalyzeResponse:
+    """The response in the configured ``shape``: extended, documented or legacy."""
+    verdict = decision.verdict
+    if not decision.blocked or verdict is None:
+        return AnalyzeResponse(blockAction=False)
+    diagnostics = Diagnostics(plugin=verdict.plugin, rule_id=verdict.rule_id)
+    if verdict.finding is not None:
+        evidence = verdict.finding.evidence()
+        diagnostics.source, diagnostics.masked, diagnostics.view = evidence.source, evidence.masked, evidence.view
+        diagnostics.path = pipeline.masked(evidence.path[:MAX_PATH], evidence.source, context)
+    text = wire.encode(diagnostics)
+    return AnalyzeResponse(
+        blockAction=True,
+        reasonCode=verdict.reason_code,
+        reason=verdict.reason,
+        blockedBy=None if shape == "documented" else verdict.plugin,
+        diagnostics=msgspec.Raw(text) if shape == "legacy" else text.decode(),
+    )
+
+
+def create_app(settings: Settings, metrics_folder: Path | None = None) -> App:
+    """The application of one process, with its files open. Raises ``SentraError`` when it must not serve."""
+    self_test()
+    assembly = assemble(settings)
+    metrics, recorder = Metrics(metrics_folder, settings.workers), Recorder(settings, assembly.digest)
+    metrics.self_test(True)
+    metrics.configured(assembly.digest, __version__, time.monotonic())
+    for name, journal in (("telemetry", recorder.telemetry), ("audit", recorder.audit)):
+        if journal is not None:
+            metrics.journal(name, journal.stats)
+    return App(assembly, Authenticator(settings), metrics, recorder)
