@@ -13,6 +13,7 @@ from sentra.errors import ConfigError
 WINDOW_BYTES = 80
 READS_CONTEXT = frozenset(
     {"any", "context", "label", "unlabelled", "iban", "card_number", "phone_international", "phone_north_american"}
+    | {"named", "kr_resident"}
 )
 
 
@@ -106,12 +107,16 @@ from sentra.confirm import (  # noqa: E402 - they register their checks
     addresses,  # noqa: F401
     assignments,  # noqa: F401
     cards,  # noqa: F401
+    dates,  # noqa: F401
     domains,  # noqa: F401
     encodings,  # noqa: F401
     identifiers,  # noqa: F401
     labels,  # noqa: F401
+    national,  # noqa: F401
     phones,  # noqa: F401
     secrets,  # noqa: F401
     tokens,  # noqa: F401
+    vendors,  # noqa: F401
+    wallets,  # noqa: F401
     wording,  # noqa: F401
 )

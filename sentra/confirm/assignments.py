@@ -7,6 +7,7 @@ import re
 
 from sentra.confirm import Hit, confirm
 from sentra.confirm.secrets import is_placeholder, is_uuid, shannon
+from sentra.confirm.vendors import is_vendor_token
 from sentra.confirm.words import bare, made_of_words, parts
 
 _NAME = re.compile(r"[^\W\d][\w.$-]*")
@@ -317,17 +318,6 @@ _FILE = re.compile(
 )
 _WALK = re.compile(r"(?:[a-z]\d){5}|(?:\d[a-z]){5}|abc123|123abc|qwerty|asdf", re.IGNORECASE)
 
-VENDOR_TOKENS = re.compile(
-    r"(?:gh[pousr]_|github_pat_|npm_|dckr_[po]at_|rubygems_|hf_|r8_|gsk_|lin_api_|ntn_|pscale_|do[opr]_v1_|sntry[su]_)\w{30}"
-    r"|(?:sk|rk)_(?:live|test)_\w{10}|whsec_\w{24}|shp(?:at|ca|pa|ss)_\w{32}|xox[a-z]{1,2}-[\w.-]{20}|xapp-\d-|glsa_\w{32}"
-    r"|gl(?:pat|dt|rt|ptt|cbt|ft|soat|oas|agent|imt|ffct)-[\w.-]{20}|sk-(?:ant|proj|svcacct|admin|or|lf)-[\w-]{32}|sk-\w{32}"
-    r"|A(?:KIA|SIA|BIA|CCA)[A-Z2-7]{16}|AIza[\w-]{35}|GOCSPX-|ya29\.|SG\.[\w-]{16}|pypi-AgE|eyJ[\w=-]{8,}\.|dapi[0-9a-f]{32}"
-    r"|NRAK-\w{27}|PMAK-|xkeysib-|EAA[A-Z]\w{60}|hv[sb]\.[\w-]{20}|nvapi-[\w-]{40}|pplx-\w{40}|xai-\w{60}|AT(?:ATT|CTT)3xFfG"
-    r"|\w{3}[78]Q~[\w.~-]{31}|LTAI\w{12}|AGE-SECRET-KEY-|-----BEGIN|sq0\w{3}-|figd_\w{20}|lsv2_\w{2}_|tvly-|nfp_\w{36}|sbp_\w{40}"
-    r"|pat-\w{2}\d-|secret_\w{43}|rdme_\w{40}|pul-\w{40}|ATBB\w{20}|AKCp\w{10}|key-[0-9a-f]{32}|dp\.\w{2,5}\.\w{30}|pnu_\w{30}"
-)
-
-
 def secret_name(name: str) -> bool:
     """``name``, an identifier that holds a word for a secret, names the secret itself and nothing about it.
 
@@ -359,7 +349,7 @@ _NAMED = re.compile(
 def password_value(hit: Hit) -> bool:
     """The value may be a password that stands behind a plain word: three of four classes, or random enough."""
     value = trimmed(hit.value)
-    if not _literal(value, 8) or _like_name(hit, value) or VENDOR_TOKENS.match(value):
+    if not _literal(value, 8) or _like_name(hit, value) or is_vendor_token(value + hit.after(64)):
         return False
     if classes(value) >= 3 and not _prose_like(value):
         return True
@@ -373,14 +363,14 @@ def password_value(hit: Hit) -> bool:
 def explicit_password(hit: Hit) -> bool:
     """The value stands where only a password can stand (a URI, a connection string, an option): any literal counts."""
     value = trimmed(hit.value)
-    return _literal(value, 4) and value.lower().strip("_-") not in _STOP_VALUES and not VENDOR_TOKENS.match(value)
+    return _literal(value, 4) and value.lower().strip("_-") not in _STOP_VALUES and not is_vendor_token(value + hit.after(64))
 
 
 @confirm
 def secret_value(hit: Hit) -> bool:
     """The value may be a key or token that a machine made: long, random for its alphabet, not made of words."""
     value = trimmed(hit.value)
-    if not _literal(value, 12) or _like_name(hit, value) or VENDOR_TOKENS.match(value) or _WALK.search(value):
+    if not _literal(value, 12) or _like_name(hit, value) or is_vendor_token(value + hit.after(64)) or _WALK.search(value):
         return False
     if is_uuid(value):
         return True
@@ -435,9 +425,3 @@ def _like_name(hit: Hit, value: str) -> bool:
     names = _NAME.findall(hit.before(60))
     name = bare(names[-1]) if names else ""
     return len(letters) >= 4 and bool(name) and (letters in name or (len(name) >= 5 and name in letters))
-
-
-@confirm
-def vendor_token(hit: Hit) -> bool:
-    """The value has the prefix and the length of a vendor's token, which a rule of its own names."""
-    return VENDOR_TOKENS.match(hit.value) is not None

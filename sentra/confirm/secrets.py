@@ -3,6 +3,7 @@
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
 from sentra.confirm import Confirm, Hit, confirm, factory, parse
 
@@ -32,6 +33,7 @@ _STAND_INS = (
     "notareal",
     "notasecret",
     "xxxx-xxxx",
+    "data*deleted",
     "eby8vdm02xnocqflq",
     "c2y6ydjf5/r+ob0n8a7c",
 )
@@ -138,7 +140,7 @@ def is_placeholder(value: str) -> bool:
 def stretch(text: str) -> int:
     """Length of the longest ascending stretch in ``text``, as 6 for ``k123456z``; descending ones count, too."""
     best, rising, falling = min(1, len(text)), 1, 1
-    for one, two in zip(text, text[1:], strict=False):
+    for one, two in pairwise(text):
         step = ord(two) - ord(one) if one.isalnum() and two.isalnum() else 0
         rising = rising + 1 if step == 1 else 1
         falling = falling + 1 if step == -1 else 1

@@ -2,6 +2,7 @@
 
 import re
 
+from sentra.confirm import Hit, confirm
 _BIGRAMS = frozenset(
     [
         "ab",
@@ -338,3 +339,24 @@ def parts(name: str) -> list[str]:
 def bare(text: str) -> str:
     """``text`` in lower case without anything but letters."""
     return "".join(filter(str.isalpha, text.lower()))
+
+
+_FUNCTION_WORDS = frozenset(
+    "the and that this with have from they you your was were are not but for all can will would should could has had"
+    " she his her their there what when which who how than then them been because before after into its our out such"
+    " please dass und der die das ein eine nicht mit les des une que pour pas est los las una con por para del".split()
+)
+
+
+@confirm
+def made_of_words_(hit: Hit) -> bool:
+    """Most letters of the value stand in words."""
+    return made_of_words(hit.value)
+
+
+@confirm
+def seed_words(hit: Hit) -> bool:
+    """The value begins with twelve words of a seed phrase: three to eight letters each, no function words, no repeats."""
+    words = hit.value.lower().replace(",", " ").split()[:12]
+    short = all(3 <= len(word) <= 8 for word in words)
+    return short and len(set(words)) >= 11 and not _FUNCTION_WORDS.intersection(words)
