@@ -5,6 +5,7 @@ whole string that it stands in, and what cannot be told apart at bounded cost is
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -14,7 +15,9 @@ from typing import Any, NamedTuple
 import re2
 from msgspec import Struct, structs
 
-from sentra.findings import Finding, Span, mask
+from sentra.findings import Finding, Source, Span, mask
+from sentra.inspection import Segment
+from sentra.normalize import DECODERS
 from sentra.scanner import Scanned
 from sentra.wire import AnalyzeRequest
 
@@ -26,9 +29,11 @@ MAX_EXACT = 10_000
 MAX_PLACES = 5_000
 MAX_PATH = 4_096
 MAX_STEPS = 200_000
+MAX_ALIKE = 50
 EXACT_BYTES = 32 << 20
 CUT_CHARS = 128
 MIN_PART = 4
+REWRITING = frozenset({decoder.name for decoder in DECODERS if decoder.inplace} | {"folded"})
 _GAP = b"\n\x00\n"
 
 
@@ -96,13 +101,16 @@ class Masker:
 
     def _replaced(self, raw: bytes, spans: list[tuple[int, int]]) -> str:
         if len(raw) * len(self._short) > EXACT_BYTES:
-            return self._hidden(raw.decode())
+            return self._hidden(raw.decode("utf-8", "replace"))
         spans = _united([*spans, *(span for value in self._short for span in _exact(raw, value))])
         parts, position = [], 0
         for start, end in spans:
-            parts += [raw[position:start].decode(), self._hidden(raw[start:end].decode("utf-8", "replace"))]
+            parts += [
+                raw[position:start].decode("utf-8", "replace"),
+                self._hidden(raw[start:end].decode("utf-8", "replace")),
+            ]
             position = end
-        return "".join([*parts, raw[position:].decode()])
+        return "".join([*parts, raw[position:].decode("utf-8", "replace")])
 
     def _hidden(self, text: str) -> str:
         return "****" if self._bare else mask(text)
@@ -208,20 +216,39 @@ def masker_for(root: Any, findings: Sequence[Finding], scanned: Scanned) -> Mask
 
     Raises ``Unmaskable`` when a finding does not tell what it found or where.
     """
-    values: set[str] = set()
+    values = {finding.value for finding in findings}
+    repeated = _repeats(findings)
     whole: set[str] = set()
-    places = dict.fromkeys((finding.span, finding.value) for finding in findings)
+    places = dict.fromkeys((finding.span, finding.value) for finding in findings if not repeated(finding))
+    if "" in values:
+        raise Unmaskable("too many candidates")
     if len(places) > MAX_PLACES:
         raise Unmaskable("too many findings")
-    finder = _Finder(root)
+    finder, names = _Finder(root), _Names(scanned)
     for span, value in places:
-        if not value:
-            raise Unmaskable("too many candidates")
-        values.add(value)
-        hidden_values, hidden_whole = _around(span, value, finder.places(span.path), scanned)
+        hidden_values, hidden_whole = _around(span, value, finder.places(span.path), names)
         values |= hidden_values
         whole |= hidden_whole
     return Masker(values, whole)
+
+
+def _repeats(findings: Sequence[Finding]) -> Callable[[Finding], bool]:
+    """Tells of a finding in a rewritten view whether it only repeats one of the original text.
+
+    Rewriting leaves what was plain as it was: as long as a view holds a value no more often than the text does, nothing
+    but the plain ones was found there, and hiding those is enough.
+    """
+    counts = Counter((finding.rule_id, finding.span.path, finding.value, finding.span.view) for finding in findings)
+
+    def repeats(finding: Finding) -> bool:
+        place = (finding.rule_id, finding.span.path, finding.value)
+        return _rewritten(finding.span) and counts[*place, finding.span.view] <= counts[*place, None]
+
+    return repeats
+
+
+def _rewritten(span: Span) -> bool:
+    return span.view is not None and REWRITING.issuperset(span.view.split("+"))
 
 
 class _Place(NamedTuple):
@@ -232,7 +259,29 @@ class _Place(NamedTuple):
     name: str | None
 
 
-def _around(span: Span, value: str, places: Iterable[_Place], scanned: Scanned) -> tuple[set[str], set[str]]:
+class _Names:
+    """How many bytes of a name stand before a value in its segment."""
+
+    def __init__(self, scanned: Scanned):
+        self._segments: dict[tuple[Source, bytes], list[Segment]] = {}
+        for segment in scanned.inspection.segments:
+            if segment.skip:
+                value = segment.text.encode("utf-8", "replace")[segment.skip :]
+                self._segments.setdefault((segment.source, value), []).append(segment)
+
+    def before(self, span: Span, place: _Place) -> int:
+        """The bytes before the value at ``place``, for all that can be told; 0 for a value without a name."""
+        if place.text is None:
+            return len(place.key.encode("utf-8", "replace"))
+        alike = self._segments.get((span.source, place.text.encode("utf-8", "replace")), [])
+        for segment in alike[:MAX_ALIKE]:
+            step = segment.path[1]
+            if span.path.endswith(f"[{step}]" if isinstance(step, int) else f".{step}"):
+                return segment.skip
+        return 0
+
+
+def _around(span: Span, value: str, places: Iterable[_Place], names: _Names) -> tuple[set[str], set[str]]:
     """Values and whole texts to hide besides ``value`` itself, where that does not stand as such."""
     values: set[str] = set()
     whole: set[str] = set()
@@ -240,32 +289,26 @@ def _around(span: Span, value: str, places: Iterable[_Place], scanned: Scanned) 
         literal = value in (place.text or "") or value in place.key
         if span.view is None and literal:
             continue
-        skip = _skip(span, place, scanned)
+        skip = names.before(span, place)
         if place.text is not None and span.end > skip:
             whole.add(place.text)
-            values.add(_cut(place.text, span.start - skip, span.end - skip))
+            part = _cut(place.text, span.start - skip, span.end - skip)
+            values |= {part} if len(part) >= MIN_PART else set()
         if span.start < skip or place.text is None:
             named = {place.key, place.name or place.key}
-            odd = {key for key in named if span.end <= skip or not (key.isascii() and key.isidentifier())}
-            values |= odd
-            whole |= odd if span.view else named
-    return values - {""}, whole - {""}
+            values |= {name for name in named if not _is_word(name)}
+            inside = span.end <= skip or place.text is None
+            whole |= named if inside or not _rewritten(span) else {name for name in named if not _is_word(name)}
+    return values, whole
+
+
+def _is_word(name: str) -> bool:
+    """Whether ``name`` is a name as programs use them, which rewriting does not change."""
+    return name.isascii() and name.isidentifier()
 
 
 def _cut(text: str, start: int, end: int) -> str:
     return text.encode("utf-8", "replace")[max(0, start) : max(0, end)].decode("utf-8", "replace")
-
-
-def _skip(span: Span, place: _Place, scanned: Scanned) -> int:
-    """Bytes of the name before the value in the segment of ``span``; 0 when it cannot be told."""
-    if place.text is None:
-        return len(place.key.encode("utf-8", "replace"))
-    size = len(place.text.encode("utf-8", "replace"))
-    for segment in scanned.inspection.segments:
-        alike = segment.source == span.source and segment.skip + size == segment.end - segment.start
-        if alike and segment.skip and segment.text.endswith(place.text) and segment.name == span.path:
-            return segment.skip
-    return 0
 
 
 class _Finder:
@@ -297,7 +340,7 @@ class _Finder:
 
     def _members(self, node: dict[str, Any], rest: str) -> Iterator[tuple[Any, str, str, str | None]]:
         if rest[0] == "[":
-            yield from ((node, rest.partition("]")[2], "", None) for _ in range(1))
+            yield node, rest.partition("]")[2], "", None
         for end in range(1, len(rest) + 1):
             if end == len(rest) or rest[end] in ".[":
                 self._steps -= 1

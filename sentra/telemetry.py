@@ -16,14 +16,14 @@ from msgspec import Struct, structs
 
 from sentra.config import Settings
 from sentra.errors import ConfigError
-from sentra.findings import Decision, Finding, Source
+from sentra.findings import Decision, Finding
 from sentra.journal import Journal
 from sentra.line_queue import Mirror
 from sentra.masking import Masker, Unmaskable, masker_for, request_tree
 from sentra.plugins import Context
+from sentra.records import SCHEMA_VERSION, AuditFinding, AuditRecord, Phases, TelemetryRecord, schemas
 from sentra.wire import AnalyzeRequest, Identity, identity
 
-SCHEMA_VERSION = 1
 MAX_TEXT = 256
 MAX_PATH = 512
 MAX_FINDINGS = 100
@@ -32,6 +32,8 @@ QUEUE_BYTES = 8 << 20
 AUDIT_QUEUE_BYTES = 32 << 20
 MIN_KEY_BYTES = 16
 STDOUT = 1
+
+__all__ = ["Event", "Recorder", "schemas"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,96 +59,6 @@ class Event(Struct, frozen=True, kw_only=True):
     decode_ms: float | None = None
     error_code: int | None = None
     dropped: bool = False
-
-
-class Phases(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Where the time went, in milliseconds."""
-
-    auth: float | None = None
-    decode: float | None = None
-    segment: float | None = None
-    scan: float | None = None
-    confirm: float | None = None
-    plugins: float | None = None
-    external: float | None = None
-    total: float = 0.0
-
-
-class TelemetryRecord(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """One request: who asked for what, the verdict and what it rests on, and how long it took.
-
-    ``blockAction`` is what the caller was told. ``wouldBlock`` is true for every block, also one that audit mode withheld
-    (``auditSuppressed``). ``auditRecorded`` is null when no audit record was due. ``late``: the time budget was used up.
-    ``dropped``: the caller was gone before the answer. ``droppedBefore``: lines that this process lost since its last.
-    """
-
-    schema_version: int
-    ts: str
-    correlation_id: str | None
-    tenant_id: str | None
-    environment_id: str | None
-    agent_id: str | None
-    agent_name: str | None
-    user_id: str | None
-    channel_id: str | None
-    conversation_id: str | None
-    message_id: str | None
-    plan_id: str | None
-    plan_step_id: str | None
-    tool_id: str | None
-    tool_name: str | None
-    outcome: Literal["allow", "block", "error"]
-    block_action: bool
-    would_block: bool
-    audit_suppressed: bool
-    audit_recorded: bool | None
-    reason_code: int | None
-    blocked_by: str | None
-    rule_id: str | None
-    source: Source | None
-    path: str | None
-    view: str | None
-    masked: str | None
-    fingerprint: str | None
-    noted: tuple[str, ...]
-    latency_ms: float
-    phases: Phases
-    plugin_timings: dict[str, float]
-    late: bool
-    dropped: bool
-    dropped_before: int
-    errors: tuple[str, ...]
-    error_code: int | None
-    counts: dict[str, int]
-    config_hash: str
-
-
-class AuditFinding(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """One of the findings in a blocked request."""
-
-    plugin: str
-    rule_id: str
-    source: Source
-    path: str
-    view: str | None
-    masked: str
-    fingerprint: str | None
-
-
-class AuditRecord(TelemetryRecord, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A telemetry record with the first 100 findings and the request; ``requestOmitted`` says why that is missing."""
-
-    findings: tuple[AuditFinding, ...]
-    request: Any
-    request_omitted: str | None
-
-
-def schemas() -> dict[str, Any]:
-    """JSON Schema of the telemetry and the audit record."""
-    return {
-        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(kind)}
-        for name, kind in (("telemetry", TelemetryRecord), ("audit", AuditRecord))
-    }
 
 
 class Recorder:
@@ -369,11 +281,12 @@ def _look(event: Event) -> tuple[Sequence[Finding], Masker, str]:
     if event.context is None or event.find is None or event.request is None:
         return known, _masker(known), "its findings are not known"
     try:
-        findings = _distinct([*known, *event.find(event.context)])
+        found = event.find(event.context)
     except Exception as error:
         return known, _masker(known), f"a check failed: {type(error).__name__}"
+    findings = _distinct([*known, *found])
     try:
-        masker = masker_for(request_tree(event.request), findings, event.context.scanned)
+        masker = masker_for(request_tree(event.request), [*found, *_others(known, found)], event.context.scanned)
     except Unmaskable as error:
         return findings, _masker(findings), str(error)
     return findings, masker, ""
@@ -381,6 +294,11 @@ def _look(event: Event) -> tuple[Sequence[Finding], Masker, str]:
 
 def _distinct(findings: Sequence[Finding]) -> list[Finding]:
     return list({(finding.rule_id, finding.span, finding.value): finding for finding in findings}.values())
+
+
+def _others(known: Sequence[Finding], found: Sequence[Finding]) -> list[Finding]:
+    seen = {(finding.rule_id, finding.span, finding.value) for finding in found}
+    return [finding for finding in known if (finding.rule_id, finding.span, finding.value) not in seen]
 
 
 def _known_findings(event: Event) -> list[Finding]:
