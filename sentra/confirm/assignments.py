@@ -11,7 +11,6 @@ from sentra.confirm.vendors import is_vendor_token
 from sentra.confirm.words import bare, made_of_words, parts
 
 _NAME = re.compile(r"[^\W\d][\w.$-]*")
-_TRIM = ".,;:!?)]}>\"'`|\\*"
 _PREFIX_NAMES = frozenset(
     [
         "public",
@@ -90,7 +89,7 @@ _PREFIX_NAMES = frozenset(
         "expired",
         "no",
         "without",
-        "reset",
+        "unsubscribe",
     ]
 )
 _SUFFIX_NAMES = frozenset(
@@ -224,6 +223,84 @@ _SUFFIX_NAMES = frozenset(
         "confirmation",
     ]
 )
+_SECRET_NAMES = frozenset(
+    [
+        "password",
+        "passwd",
+        "passwort",
+        "pass",
+        "pwd",
+        "pw",
+        "psk",
+        "passphrase",
+        "passcode",
+        "passord",
+        "kennwort",
+        "zugangscode",
+        "mdp",
+        "passe",
+        "clave",
+        "senha",
+        "parola",
+        "haslo",
+        "heslo",
+        "wachtwoord",
+        "losenord",
+        "adgangskode",
+        "salasana",
+        "jelszo",
+        "sifre",
+        "contrasena",
+        "parool",
+        "parole",
+        "secret",
+        "secrets",
+        "token",
+        "key",
+        "apikey",
+        "credential",
+        "credentials",
+        "creds",
+        "cred",
+        "auth",
+        "authorization",
+        "bearer",
+        "jwt",
+        "hmac",
+        "jeton",
+        "schluessel",
+        "chave",
+        "chiave",
+        "sleutel",
+        "klucz",
+        "geheimnis",
+        "secreto",
+        "segreto",
+        "segredo",
+        "webhook",
+        "salt",
+    ]
+)
+_SECRET_ENDINGS = (
+    "password",
+    "passwd",
+    "passwort",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "secretkey",
+    "privatekey",
+    "accesskey",
+    "authkey",
+    "accountkey",
+    "signingkey",
+    "encryptionkey",
+    "masterkey",
+    "sharedkey",
+    "credentials",
+)
 _STOP_VALUES = frozenset(
     [
         "none",
@@ -295,15 +372,26 @@ _STOP_VALUES = frozenset(
         "mysql",
         "redis",
         "mongodb",
+        "passw0rd",
+        "p@ssw0rd",
+        "p@ssword",
+        "password1",
+        "password123",
+        "pass1234",
+        "mypassword",
+        "mysecretpassword",
+        "secret123",
+        "yourpassword",
     ]
 )
 _REFERENCE = re.compile(
-    r"\$\{|\{\{|\{%|<%|%\(|%[sdv]\b|\$\(|#\{|@\{|\[\[|^\$?\{[^{}]*\}|^<[^<>]*>?$|^\[[^\[\]]*\]?$|^\$[A-Za-z_]\w*$"
-    r"|^\$env:|^%\w+%$|^-{1,2}[a-z]|\w\(|\(\)|^\(|\[['\"]|^@\w+\(|^!\w|^&|::|=>|->|^arn:|^(?:vault|ssm|op|env|file|kms|sm):"
-    r"|keyvault|secretref|valuefrom|secretmanager|(?:^|[._-])(?:environ|process\.env|getenv|import\.meta)"
+    r"\$\{|\{\{|\{%|<%|%\(|%[sdv]\b|\$\(|#\{|@\{|\[\[|^\$?\{[^{}]*\}?$|^<[^<>]*>?$|^\[[^\[\]]*\]?$|^\$[A-Za-z_]\w*$"
+    r"|^\$env:|^%\w+%?$|^-{1,2}[a-z]|[a-z_]\(|\(\)|\[['\"]|^@\w+\(|^![A-Z][A-Za-z]*$|::|=>|->|^arn:"
+    r"|^(?:vault|ssm|op|env|file|kms|sm):|keyvault|secretref|valuefrom|secretmanager"
+    r"|(?:^|[._-])(?:environ|process\.env|getenv|import\.meta)"
     r"|^(?:self|this|args|opts|options|config|conf|cfg|settings|secrets|env|ctx|context|req|request|props|params|data|user"
-    r"|creds|credentials|event|vars?|local|input|form|body|os|process|app|session|response|res|result)\.[A-Za-z_]"
-    r"|https?:|://|^(?:\.{0,2}|~)/|\.\.\.|\u2026|\*\*\*|\u2022\u2022|\*{3}",
+    r"|creds|credentials|event|vars?|local|input|form|body|os|process|app|session|response|res|result)[.\[][A-Za-z_'\"]"
+    r"|https?:|://|^(?:\.{1,2}|~)/|^/\w+/|\.\.\.|\u2026|\*\*\*|\u2022\u2022",
     re.IGNORECASE,
 )
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\[\w*\]?)?")
@@ -316,61 +404,90 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+=*")
 _FILE = re.compile(
     r"[\w./\\-]+\.(?:txt|md|json|ya?ml|toml|py|js|ts|html?|css|png|jpe?g|pdf|docx?|xlsx?|csv|log|env|pem|key|sh)"
 )
-_WALK = re.compile(r"(?:[a-z]\d){5}|(?:\d[a-z]){5}|abc123|123abc|qwerty|asdf", re.IGNORECASE)
+_WALK = re.compile(r"a1b2c3|1a2b3c|abc123|123abc|qwerty|asdfgh", re.IGNORECASE)
 
-def secret_name(name: str) -> bool:
-    """``name``, an identifier that holds a word for a secret, names the secret itself and nothing about it.
 
-    >>> secret_name("DB_PASSWORD"), secret_name("password_hash"), secret_name("nextPageToken")
-    (True, False, False)
+def secret_name(name: str, before: str = "") -> bool:
+    """``name``, an identifier, names a secret itself and nothing about it; ``before`` is the word that precedes it.
+
+    >>> secret_name("DB_PASSWORD"), secret_name("password_hash"), secret_name("token", "page"), secret_name("monkey")
+    (True, False, False, False)
     """
     words = parts(name)
-    if not words:
-        return True
-    return words[-1] not in _SUFFIX_NAMES and not _PREFIX_NAMES.intersection(words)
+    known = any(word in _SECRET_NAMES or word.endswith(_SECRET_ENDINGS) or not word.isascii() for word in words)
+    about = words[-1:] and words[-1] in _SUFFIX_NAMES
+    return known and not about and _PREFIX_NAMES.isdisjoint(words + parts(before))
 
 
 @confirm
 def assigned_name(hit: Hit) -> bool:
     """The identifier before the value is a secret's own name: not its hash, its length, its policy, a page token."""
-    names = _NAME.findall(hit.before(120))
-    names = [name for name in names if _NAMED.search(name)] or names
-    return not names or secret_name(names[-1])
+    before = hit.before(120)
+    names = list(_NAME.finditer(before))
+    for index in range(len(names) - 1, -1, -1):
+        if _mentions(names[index][0]):
+            previous = names[index - 1] if index else None
+            near = previous is not None and previous.end() + 1 == names[index].start()
+            return secret_name(names[index][0], previous[0] if previous is not None and near else "")
+    return not before.isascii()
 
 
 _NAMED = re.compile(
-    r"pass|pwd|secret|token|key|credential|auth|kennwort|clave|senha|mdp|parola|has[l\u0142]o|heslo|wachtwoord|l\u00f6sen"
-    r"|\u015fifre|sifre|pw|contrase|adgang|salasana|jelsz",
+    r"pass|pwd|secret|token|key|cred|auth|kennwort|clave|senha|mdp|parola|has[l\u0142]o|heslo|wachtwoord|l[\u00f6o]senord"
+    r"|[\u015fs]ifre|pw|psk|contrase|adgang|salasana|jelsz|jwt|bearer|hmac|schl|geheim|secreto|segre|chave|chiave|klucz|sleutel",
     re.IGNORECASE,
 )
 
 
+def _mentions(name: str) -> bool:
+    return _NAMED.search(name) is not None
+
+
 @confirm
 def password_value(hit: Hit) -> bool:
-    """The value may be a password that stands behind a plain word: three of four classes, or random enough."""
+    """The value may be a password that stands behind its name: three of four classes, or random enough."""
     value = trimmed(hit.value)
-    if not _literal(value, 8) or _like_name(hit, value) or is_vendor_token(value + hit.after(64)):
+    if not _candidate(hit, value, 8):
         return False
     if classes(value) >= 3 and not _prose_like(value):
         return True
-    both = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
-    if both:
-        return (shannon(value) >= 3.1 and len(value) >= 9) or (shannon(value) >= 2.7 and not made_of_words(value))
-    return value.isalpha() and len(value) >= 10 and not made_of_words(value) and value.isascii()
+    if any(map(str.isdigit, value)) and any(map(str.isalpha, value)):
+        return shannon(value) >= (3.1 if len(value) >= 10 else 9.0) or (
+            shannon(value) >= 2.7 and not made_of_words(value)
+        )
+    return value.isalpha() and value.isascii() and len(value) >= 10 and not made_of_words(value)
+
+
+@confirm
+def prose_password(hit: Hit) -> bool:
+    """The value may be a password in a sentence: three of four classes with a digit, and no ordinary hyphenated word."""
+    value = trimmed(hit.value)
+    if not _candidate(hit, value, 8) or classes(value) < 3 or not any(map(str.isdigit, value)):
+        return False
+    return not made_of_words(value) or any(c in "!@#$%^&*+=?" for c in value) or not any(c in "-/.:" for c in value)
 
 
 @confirm
 def explicit_password(hit: Hit) -> bool:
-    """The value stands where only a password can stand (a URI, a connection string, an option): any literal counts."""
+    """The value stands where only a password can stand (a URI, a connection string, an attribute): any literal counts."""
     value = trimmed(hit.value)
-    return _literal(value, 4) and value.lower().strip("_-") not in _STOP_VALUES and not is_vendor_token(value + hit.after(64))
+    return _literal(value, 4) and not is_vendor_token(value + hit.after(64))
+
+
+@confirm
+def option_password(hit: Hit) -> bool:
+    """The value follows a command's option: any literal counts but plain words, as in ``--password option``, and ports."""
+    value = trimmed(hit.value)
+    if not _candidate(hit, value, 4) or (value.isdigit() and len(value) < 6):
+        return False
+    return not (value.replace("-", "").isalpha() and (made_of_words(value) or len(value) < 6))
 
 
 @confirm
 def secret_value(hit: Hit) -> bool:
     """The value may be a key or token that a machine made: long, random for its alphabet, not made of words."""
     value = trimmed(hit.value)
-    if not _literal(value, 12) or _like_name(hit, value) or is_vendor_token(value + hit.after(64)) or _WALK.search(value):
+    if not _candidate(hit, value, 12) or _WALK.search(value):
         return False
     if is_uuid(value):
         return True
@@ -391,7 +508,7 @@ def _least_entropy(value: str) -> float:
 
 
 def trimmed(value: str) -> str:
-    """``value`` without the punctuation that closes a sentence, a quote or a bracket after it."""
+    """``value`` without the punctuation that closes a sentence or a quote after it."""
     return value.rstrip(".,;:'\"`|\\")
 
 
@@ -401,9 +518,14 @@ def classes(value: str) -> int:
     return any(map(str.isupper, value)) + any(map(str.islower, value)) + any(map(str.isdigit, value)) + other
 
 
+def _candidate(hit: Hit, value: str, least: int) -> bool:
+    """``value`` is a literal that neither repeats its own name nor is what a vendor's rule finds."""
+    return _literal(value, least) and not _like_name(hit, value) and not is_vendor_token(value + hit.after(64))
+
+
 def _literal(value: str, least: int) -> bool:
     """``value`` is written out: long enough, no placeholder, no reference to where the secret is kept."""
-    if not least <= len(value) <= 256 or is_placeholder(value) or value.lower() in _STOP_VALUES:
+    if not least <= len(value) <= 256 or is_placeholder(value) or value.lower().strip("_-.!#") in _STOP_VALUES:
         return False
     if len(set(value)) < 4 or _REFERENCE.search(value):
         return False
@@ -422,6 +544,6 @@ def _prose_like(value: str) -> bool:
 def _like_name(hit: Hit, value: str) -> bool:
     """The value repeats its own name, as ``password = new_password`` or ``"apiKey": "apiKeyValue"``."""
     letters = bare(value)
-    names = _NAME.findall(hit.before(60))
+    names = [name for name in _NAME.findall(hit.before(60)) if _mentions(name)]
     name = bare(names[-1]) if names else ""
     return len(letters) >= 4 and bool(name) and (letters in name or (len(name) >= 5 and name in letters))

@@ -3,6 +3,7 @@
 import re
 
 from sentra.confirm import Hit, confirm
+
 _BIGRAMS = frozenset(
     [
         "ab",
@@ -342,9 +343,78 @@ def bare(text: str) -> str:
 
 
 _FUNCTION_WORDS = frozenset(
-    "the and that this with have from they you your was were are not but for all can will would should could has had"
-    " she his her their there what when which who how than then them been because before after into its our out such"
-    " please dass und der die das ein eine nicht mit les des une que pour pas est los las una con por para del".split()
+    [
+        "the",
+        "and",
+        "that",
+        "this",
+        "with",
+        "have",
+        "from",
+        "they",
+        "you",
+        "your",
+        "was",
+        "were",
+        "are",
+        "not",
+        "but",
+        "for",
+        "all",
+        "can",
+        "will",
+        "would",
+        "should",
+        "could",
+        "has",
+        "had",
+        "she",
+        "his",
+        "her",
+        "their",
+        "there",
+        "what",
+        "when",
+        "which",
+        "who",
+        "how",
+        "than",
+        "then",
+        "them",
+        "been",
+        "because",
+        "before",
+        "after",
+        "into",
+        "its",
+        "our",
+        "out",
+        "such",
+        "please",
+        "dass",
+        "und",
+        "der",
+        "die",
+        "das",
+        "ein",
+        "eine",
+        "nicht",
+        "mit",
+        "les",
+        "des",
+        "une",
+        "que",
+        "pour",
+        "pas",
+        "est",
+        "los",
+        "las",
+        "una",
+        "con",
+        "por",
+        "para",
+        "del",
+    ]
 )
 
 
