@@ -146,7 +146,7 @@ class ExternalHttp:
     def health(self) -> dict[str, Any]:
         """Breaker state, calls in flight, outcomes so far by kind, kind of the last error."""
         return {
-            "breaker": self._breaker.state if self._breaker else "off",
+            "breaker": self._breaker.state.value if self._breaker else "off",
             "inFlight": self._client.in_flight,
             "calls": dict(self._counts),
             "lastError": self._last_error,

@@ -133,12 +133,12 @@ def _texts(context: Context, sources: frozenset[Source] | None) -> list[str]:
 def _forwarded(context: Context) -> bytes:
     """The request as it was received, with members that Sentra does not know; else what it understood of it.
 
-    A body that strict JSON readers refuse (escapes of lone surrogates, a byte order mark) is written anew.
+    A body that strict JSON readers refuse (escapes of lone surrogates, a byte order mark, endless nesting) is written anew.
     """
     if context.body:
         try:
             return encode(msgspec.json.decode(context.body))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
     return encode(_known(context.request))
 
