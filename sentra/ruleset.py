@@ -12,6 +12,7 @@ import msgspec
 import re2
 
 from sentra import confirm
+from sentra.domains import expand_hosts
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Source, Strength
 
@@ -82,13 +83,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Combination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Weak rules that block together: one finding of each entry of ``all`` ``within`` a segment or the request.
 
-    An entry is a rule's id or a group's name.
+    An entry is a rule's id or a group's name. ``near`` is the most bytes that may lie between the beginnings of the
+    first entry's finding and of each other's; 0 sets no limit.
     """
 
     id: str
     title: str
     all: tuple[str, ...]
     within: Literal["segment", "request"] = "segment"
+    near: Annotated[int, msgspec.Meta(ge=0)] = 0
     reason: str = ""
     tags: tuple[str, ...] = ()
     case: tuple[Case, ...] = ()
@@ -134,7 +137,9 @@ def _pack_files(root: Traversable, plugin: str) -> Iterator[tuple[str, str]]:
 def parse(name: str, text: str) -> PackFile:
     """The rules of the TOML file ``name``. Raises ``ConfigError`` that names the file and the place."""
     try:
-        pack = msgspec.convert(expand(tomllib.loads(text)), PackFile)
+        document = expand(tomllib.loads(text))
+        expand_hosts(document)
+        pack = msgspec.convert(document, PackFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError([f"{name}: {error}"]) from None
     return pack
@@ -256,7 +261,7 @@ def ascii_caseless(pattern: str) -> str:
     """``pattern`` with ``[aA]`` for each letter if it is ASCII and begins with ``(?i)``."""
     if not pattern.startswith("(?i)") or not pattern.isascii():
         return pattern
-    return re.sub(_CLASS_OR_ESCAPE.pattern + r"|\(\?:|[a-zA-Z]", _both_cases, pattern[4:], flags=re.DOTALL)
+    return re.sub(r"\\x\{\w+\}|" + _CLASS_OR_ESCAPE.pattern + r"|\(\?:|[a-zA-Z]", _both_cases, pattern[4:], flags=re.DOTALL)
 
 
 def _both_cases(part: re.Match[str]) -> str:

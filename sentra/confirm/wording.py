@@ -31,6 +31,13 @@ def addressed(hit: Hit) -> bool:
     return not (_ABOUT.search(before) or _ABOUT.search(hit.after(NEAR_BYTES)))
 
 
+@confirm
+def unlisted(hit: Hit) -> bool:
+    """The value is not a piece of code in a manual: set in back-ticks or quotes on its own."""
+    before, after = hit.before(1), hit.after(1)
+    return not (before == after and before in ("`", '"', "'"))
+
+
 @factory
 def preceded(pattern: str) -> Confirm:
     """``pattern`` (RE2, any letter case) matches right before the value, white space and punctuation aside."""

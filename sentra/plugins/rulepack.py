@@ -1,5 +1,6 @@
 """A plugin that is nothing but rules: it blocks on the first strong finding or completed combination."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 
 from sentra.findings import Finding, Verdict
@@ -62,14 +63,29 @@ class RulePack:
     def _complete(self, combination: Combination, weak: list[Finding]) -> Finding | None:
         """The first finding of a place that holds one of each entry, if there is such a place."""
         places: dict[str, list[Finding]] = {}
-        for finding in weak:
+        for finding in sorted(weak, key=_start):
             places.setdefault(finding.span.path if combination.within == "segment" else "", []).append(finding)
         for found in places.values():
-            groups = [self._groups[finding.rule_id] for finding in found]
-            if all(any(entry in group for group in groups) for entry in combination.all):
-                return next(f for f, g in zip(found, groups, strict=True) if combination.all[0] in g)
+            first, *others = (self._of(entry, found) for entry in combination.all)
+            for finding in first:
+                if all(_beside(finding, other, combination.near) for other in others):
+                    return finding
         return None
+
+    def _of(self, entry: str, found: list[Finding]) -> list[Finding]:
+        return [finding for finding in found if entry in self._groups[finding.rule_id]]
 
     def _block(self, finding: Finding, rule_id: str, reason: str) -> Verdict:
         code = self.reason_code if finding.reason_code is None else finding.reason_code
         return Verdict(self.name, block=True, reason_code=code, reason=reason, rule_id=rule_id, finding=finding)
+
+
+def _start(finding: Finding) -> int:
+    return finding.span.start
+
+
+def _beside(finding: Finding, others: list[Finding], near: int) -> bool:
+    """Does another finding among ``others``, sorted, begin within ``near`` bytes (0: anywhere)?"""
+    low = bisect_left(others, finding.span.start - near, key=_start) if near else 0
+    high = bisect_right(others, finding.span.start + near, key=_start) if near else len(others)
+    return high - low > 1 or (high - low == 1 and others[low] is not finding)
