@@ -137,7 +137,9 @@ class App:
         return Reply(error.status, JSON, body, extra)
 
     def _admit(self, call: Call) -> None:
-        """Check bearer and api-version. Raises ``RequestError``."""
+        """Check readiness, bearer and api-version. Raises ``RequestError``."""
+        if not self.authenticator.ready:  # first: without keys a good token would be refused as unknown
+            raise RequestError(503, 5031, "not ready")
         started = time.perf_counter()
         try:
             self.authenticator.admit(call.headers)
@@ -148,8 +150,6 @@ class App:
             call.auth_ms = (time.perf_counter() - started) * 1000
         if not _api_version(call.scope["query_string"]):
             raise RequestError(400, 4000, "the query parameter api-version is missing")
-        if not self.authenticator.ready:
-            raise RequestError(503, 5031, "not ready")
 
     async def _validate(self, call: Call) -> Reply:
         try:
