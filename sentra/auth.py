@@ -7,6 +7,7 @@ its time how much of a token was right.
 import hashlib
 import hmac
 import ipaddress
+import logging
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from sentra.entra_keys import KeyRing
 from sentra.errors import Refused as Refused
 
 MAX_TOKEN_BYTES = 16_384
+LOG_SECONDS = 60.0
 CAUSES = (
     "missing",
     "malformed",
@@ -31,6 +33,8 @@ CAUSES = (
     "app",
     "role",
 )
+
+_log = logging.getLogger("sentra.auth")
 
 _VISIBLE = bytes(range(0x21, 0x7F))
 _LISTS = {
@@ -51,6 +55,7 @@ class Authenticator:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._off = settings.auth == "none"
+        self._refusals = RefusalLog(clock)
         self._static = tuple(hashlib.sha256(token.encode()).digest() for token in settings.allowed_tokens or ())
         self._verifier: entra.Verifier | None = None
         self._keys: KeyRing | None = None
@@ -66,6 +71,13 @@ class Authenticator:
         """
         if self._off:
             return "none"
+        try:
+            return self._caller(headers)
+        except Refused as refused:
+            self._refusals.note(refused.cause)
+            raise
+
+    def _caller(self, headers: list[tuple[bytes, bytes]]) -> str:
         token = bearer(headers)
         digest = hashlib.sha256(token).digest()
         if self._is_static(digest):
@@ -111,6 +123,25 @@ class Authenticator:
     def keys_age(self) -> float | None:
         """Seconds since the stalest tenant's keys were fetched; nothing without Entra ID."""
         return None if self._keys is None else self._keys.age
+
+
+class RefusalLog:
+    """Tells of refused callers in the log: each cause at once, then at most once a minute with their number."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._next: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def note(self, cause: str) -> None:
+        """A caller was refused."""
+        count = self._counts.get(cause, 0) + 1
+        now = self._clock()
+        if now < self._next.get(cause, 0.0):
+            self._counts[cause] = count
+            return
+        self._next[cause], self._counts[cause] = now + LOG_SECONDS, 0
+        _log.warning("callers were refused", extra={"cause": cause, "count": count})
 
 
 def bearer(headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -31,7 +31,7 @@ MAX_KEYS = 100
 MIN_BITS, MAX_BITS = 2048, 8192
 MAX_EXPONENT_BITS = 32
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("sentra.entra_keys")
 
 KeySet = Mapping[str, RSAKey]
 Clock = Callable[[], float]

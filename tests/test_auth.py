@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sentra import entra_keys
 from sentra.assembly import assemble
 from sentra.auth import CAUSES, MAX_TOKEN_BYTES, Authenticator, Refused, auth_problems, auth_warnings, bearer
-from sentra.config import Settings, load_settings
+from sentra.config import HELP, Settings, load_settings
 from sentra.errors import ConfigError
 from tests import jwks
 from tests.jwks import CLIENT, ENTRA_ENV, OTHER_CLIENT, TENANT, JwksServer, claims_v1, claims_v2, headers, token, until
@@ -336,6 +337,22 @@ def test_no_part_of_a_token_is_logged_or_in_a_refusal(caplog: pytest.LogCaptureF
     with_entra(scenario)
 
 
+def test_refusals_are_logged_by_cause_at_once_and_then_once_a_minute_with_their_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clocks = Clocks()
+    static = Authenticator(settings(STRICT_AUTH_ALLOWED_TOKENS="token-1"), clock=lambda: clocks.steady)
+    for _ in range(100):
+        outcome(static, headers("private-9"))
+        outcome(static, [])
+        clocks.steady += 0.5
+    clocks.steady += 10
+    outcome(static, headers("private-9"))
+    outcome(static, headers("token-1"))
+    told = [(record.__dict__["cause"], record.__dict__["count"]) for record in caplog.records]
+    assert told == [("unknown_token", 1), ("missing", 1), ("unknown_token", 100)]
+
+
 LISTS = "SENTRA_ENTRA_TENANT_IDS, SENTRA_ENTRA_AUDIENCES, SENTRA_ENTRA_ALLOWED_APP_IDS"
 GUID = "expected the directory (tenant) id, a GUID"
 APP = "expected an application (client) id, a GUID"
@@ -439,7 +456,7 @@ def test_keys_come_over_https_or_from_this_machine(authority: str, good: bool) -
 def test_assembling_reports_the_problems_of_authentication_with_the_others() -> None:
     with pytest.raises(ConfigError) as error:
         assemble(settings(SENTRA_PLUGINS="nothing", SENTRA_ENTRA_ROLES="Caller"))
-    assert [problem.split(":")[0] for problem in error.value.problems] == ["SENTRA_PLUGINS", "SENTRA_ENTRA_ROLES"]
+    assert [problem.split(":")[0] for problem in error.value.problems][:2] == ["SENTRA_PLUGINS", "SENTRA_ENTRA_ROLES"]
 
 
 ANY = "STRICT_AUTH_ALLOWED_TOKENS is not set: ANY bearer token is accepted"
@@ -460,6 +477,14 @@ MOVED = "SENTRA_ENTRA_AUTHORITY is set: whoever answers at https://keys.contoso.
 )
 def test_warnings(env: dict[str, str], expected: list[str]) -> None:
     assert list(auth_warnings(settings(**env))) == expected
+
+
+def test_the_guide_names_every_cause_and_every_setting() -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "copilot-studio.md").read_text()
+    entra_settings = [name for name in HELP if name.startswith(("SENTRA_ENTRA_", "SENTRA_AUTH", "STRICT_AUTH_"))]
+    assert len(entra_settings) == 8
+    assert [name for name in (*CAUSES, *entra_settings) if f"`{name}" not in guide and name not in guide] == []
+    assert [cause for cause in CAUSES if f"`{cause}`" not in guide] == []
 
 
 def test_a_setting_of_authentication_that_is_wrong_in_itself_is_refused_at_once() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -77,3 +78,8 @@ def test_every_explanation_says_what_and_what_to_do() -> None:
         assert codes(f"AADSTS{code}: ") == [code]
         assert explanation.meaning.endswith(".")
         assert explanation.remedy.endswith(".")
+
+
+def test_the_guide_lists_exactly_the_known_codes() -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "copilot-studio.md").read_text()
+    assert set(codes(guide)) == set(AADSTS)
