@@ -56,7 +56,7 @@ class Masker:
             raise Unmaskable("too many values")
         self._pattern = _any_of(self._short) if self._short else None
         self.idle = not (encoded or self._whole)
-        self._bare = any(len(value) < 8 and set(value) <= set(b"*()0123456789") for value in encoded)
+        self._alike = [value.decode() for value in encoded if len(value) < 10 and set(value) <= set(b"*()0123456789")]
 
     def text(self, text: str) -> str:
         """``text`` with what must be hidden replaced by its length, as ``****(16)``."""
@@ -113,7 +113,8 @@ class Masker:
         return "".join([*parts, raw[position:].decode("utf-8", "replace")])
 
     def _hidden(self, text: str) -> str:
-        return "****" if self._bare else mask(text)
+        shown = mask(text)
+        return "****" if any(value in shown for value in self._alike) else shown
 
 
 def _any_of(values: Iterable[bytes]) -> Any:
@@ -283,23 +284,24 @@ class _Names:
 
 def _around(span: Span, value: str, places: Iterable[_Place], names: _Names) -> tuple[set[str], set[str]]:
     """Values and whole texts to hide besides ``value`` itself, where that does not stand as such."""
-    values: set[str] = set()
+    parts: set[str] = set()
     whole: set[str] = set()
     for place in places:
         literal = value in (place.text or "") or value in place.key
         if span.view is None and literal:
             continue
         skip = names.before(span, place)
+        name = place.name or place.key
         if place.text is not None and span.end > skip:
             whole.add(place.text)
-            part = _cut(place.text, span.start - skip, span.end - skip)
-            values |= {part} if len(part) >= MIN_PART else set()
-        if span.start < skip or place.text is None:
-            named = {place.key, place.name or place.key}
-            values |= {name for name in named if not _is_word(name)}
-            inside = span.end <= skip or place.text is None
-            whole |= named if inside or not _rewritten(span) else {name for name in named if not _is_word(name)}
-    return values, whole
+            parts.add(_cut(place.text, span.start - skip, span.end - skip))
+        if place.text is None or span.end <= skip:
+            whole.add(name)
+            parts.add(_cut(name, span.start, span.end))
+        elif span.start < skip and not (_rewritten(span) and _is_word(name)):
+            whole.add(name)
+            parts |= set() if _is_word(name) else {name}
+    return {part for part in parts if len(part) >= MIN_PART}, whole
 
 
 def _is_word(name: str) -> bool:
