@@ -121,7 +121,7 @@ class App:
 
     def _refuse(self, call: Call, error: RequestError) -> Reply:
         seconds = time.monotonic() - call.started
-        self.metrics.error(error.code, seconds)
+        self.metrics.error(error.code, seconds, to_judge=call.scope["path"].endswith(ANALYZE))
         if call.scope["path"].endswith(ANALYZE):
             self.recorder.record(
                 Event(
@@ -162,17 +162,18 @@ class App:
         return Reply(200, JSON, wire.encode(ValidateResponse(True, "OK")))
 
     async def _analyze(self, call: Call) -> Reply:
-        self._admit(call)
-        body = await read_body(call.receive, call.header(b"content-length"), self.settings)
-        started = time.perf_counter()
-        request = wire.decode_request(body)
-        call.decode_ms = (time.perf_counter() - started) * 1000
-        assembly, deadline = self.assembly, call.started + self._budget
-        if assembly.pipeline.external:
-            decision, context = await assembly.pipeline.decide_async(request, deadline)
-        else:
-            decision, context = assembly.pipeline.decide(request, deadline)
-        return self._conclude(call, assembly, decision, context)
+        with self.metrics.in_flight():
+            self._admit(call)
+            body = await read_body(call.receive, call.header(b"content-length"), self.settings)
+            started = time.perf_counter()
+            request = wire.decode_request(body)
+            call.decode_ms = (time.perf_counter() - started) * 1000
+            assembly, deadline = self.assembly, call.started + self._budget
+            if assembly.pipeline.external:
+                decision, context = await assembly.pipeline.decide_async(request, deadline)
+            else:
+                decision, context = assembly.pipeline.decide(request, deadline)
+            return self._conclude(call, assembly, decision, context)
 
     def _conclude(self, call: Call, assembly: Assembly, decision: Decision, context: Context) -> Reply:
         """Count and record the decision, then answer with it."""
@@ -193,7 +194,7 @@ class App:
         )
         if not recorded and self.settings.on_audit_failure == "block":
             decision = structs.replace(decision, blocked=True, withheld=False)
-        self.metrics.decided(decision, seconds)
+        self.metrics.decided(decision, seconds, {"auth": call.auth_ms, "decode": call.decode_ms})
         self._warn_slow(decision)
         return Reply(200, JSON, wire.encode(answer(decision, context, assembly.pipeline, self.settings.response_shape)))
 

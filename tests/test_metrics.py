@@ -174,6 +174,21 @@ def test_an_error_counts_as_outcome_and_by_code(counted: Metrics) -> None:
     assert value(found, "sentra_request_duration_seconds_count") == 1
 
 
+def test_an_error_on_another_path_is_no_request_without_a_verdict(counted: Metrics) -> None:
+    counted.error(4004, 0.002, to_judge=False)
+    counted.flush()
+    found = samples(counted)
+    assert value(found, "sentra_errors_total", code="4004") == 1
+    assert value(found, "sentra_requests_total", outcome="error") == 0
+    assert value(found, "sentra_request_duration_seconds_count") == 0
+
+
+def test_phases_before_the_decision_are_observed_too(counted: Metrics) -> None:
+    counted.decided(TIMED, 0.001, {"auth": 0.05})
+    counted.flush()
+    assert value(counted, "sentra_phase_duration_seconds_sum", phase="auth") == pytest.approx(0.00005)
+
+
 def test_refused_callers_are_counted_by_cause(counted: Metrics) -> None:
     counted.auth_failure("missing")
     counted.auth_failure("missing")

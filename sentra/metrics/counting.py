@@ -12,7 +12,7 @@ import tempfile
 import time
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version as package_version
@@ -29,6 +29,7 @@ from sentra.metrics.files import Cell, Files, Slot, close_quietly, merged
 
 MAX_RULES = 500
 OTHER_RULES = "other"
+NOTHING: Mapping[str, float] = {}
 BOUNDS_MS = tuple(bound * 1000 for bound in SECONDS)
 _KNOWN_CODES = (2001, 4000, 4001, 4002, 4003, 4004, 4005, 5000, 5031)
 _VOLUMES = {
@@ -89,7 +90,7 @@ class Family:
         self._pending: dict[str, list[float]] = {}
         self.histograms: list[Histogram] = []
 
-    def observe(self, timings: dict[str, float]) -> None:
+    def observe(self, timings: Mapping[str, float]) -> None:
         """Add one observation, in milliseconds, for each name in ``timings``."""
         pending_of = self._pending
         for name, ms in timings.items():
@@ -181,8 +182,11 @@ class Metrics:
         ]
         return Histogram(buckets, self._files.cell("histogram", name, f"{name}_sum", labels, definition.help))
 
-    def decided(self, decision: Decision, seconds: float) -> None:
-        """Count one decision that took ``seconds``; to be called before its answer is sent."""
+    def decided(self, decision: Decision, seconds: float, before: Mapping[str, float] = NOTHING) -> None:
+        """Count one decision that took ``seconds``; to be called before its answer is sent.
+
+        ``before`` has the milliseconds of phases that came before the decision's own.
+        """
         if decision.blocked:
             self._block.inc()
         else:
@@ -193,6 +197,7 @@ class Metrics:
         if decision.late or decision.errors:
             self._mishaps(decision)
         self._took(seconds * 1000)
+        self._phases.observe(before)
         self._phases.observe(decision.timings)
         self._plugins.observe(decision.plugin_timings)
         volumes = self._volumes
@@ -225,11 +230,15 @@ class Metrics:
                 self._rules[(plugin, rule)] = cells
         return cells
 
-    def error(self, code: int, seconds: float) -> None:
-        """Count one request that was answered with the contract's error ``code`` after ``seconds``."""
-        self._failed.inc()
+    def error(self, code: int, seconds: float, to_judge: bool = True) -> None:
+        """Count one answer with the contract's error ``code`` after ``seconds``.
+
+        Only a request ``to_judge`` counts as one with the outcome error: a probe of other paths is no missing verdict.
+        """
         self._cell("sentra_errors_total", str(code)).inc()
-        self._took(seconds * 1000)
+        if to_judge:
+            self._failed.inc()
+            self._took(seconds * 1000)
 
     def auth_failure(self, cause: str) -> None:
         """Count one refused caller; ``cause`` is one of a fixed set of words."""

@@ -44,7 +44,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "sentra_audit_suppressed_total", "Blocks withheld in audit mode, by plugin and rule.", "plugin", "rule"
     ),
     _counter("sentra_late_answers_total", "Verdicts that the time budget decided, not the plugins."),
-    _counter("sentra_errors_total", "Requests answered with an error, by the contract's error code.", "code"),
+    _counter("sentra_errors_total", "Answers with an error on any path, by the contract's error code.", "code"),
     _counter("sentra_plugin_errors_total", "Requests on which a plugin failed.", "plugin"),
     _counter("sentra_auth_failures_total", "Callers refused, by cause.", "cause"),
     _counter("sentra_client_gone_total", "Callers that closed the connection before the answer."),
