@@ -112,6 +112,7 @@ from sentra.confirm import (  # noqa: E402 - they register their checks
     encodings,  # noqa: F401
     identifiers,  # noqa: F401
     labels,  # noqa: F401
+    names,  # noqa: F401
     national,  # noqa: F401
     phones,  # noqa: F401
     secrets,  # noqa: F401

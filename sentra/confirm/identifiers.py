@@ -52,6 +52,18 @@ def one_separator(hit: Hit) -> bool:
 
 
 @confirm
+def ungrouped(hit: Hit) -> bool:
+    """Neither before nor behind the value do its groups of digits go on with the same separator."""
+    separator = next((c for c in hit.value if not c.isalnum()), "")
+    if not separator:
+        return True
+    before, after = hit.before(2), hit.after(2)
+    return not (
+        (before[-1:] == separator and before[:1].isdigit()) or (after[:1] == separator and after[1:].isdigit())
+    )
+
+
+@confirm
 def standalone(hit: Hit) -> bool:
     """The value is no part of a longer number, id, version, decimal, date or hexadecimal string."""
     return not (_continues_before(hit) or _continues_after(hit))

@@ -77,7 +77,8 @@ def _window(hit: Hit, reach: int) -> bytes:
 
 
 def _found(context: Search, text: bytes) -> bool:
-    return context.search(spoken(text)) is not None
+    """Is a context word in ``text``, also as part of a name, or with capitals inside (``MyKad``)?"""
+    return context.search(text) is not None or context.search(spoken(text)) is not None
 
 
 def _named_later(context: Search | None, text: bytes, start: int) -> bool:
