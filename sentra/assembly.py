@@ -114,7 +114,7 @@ def _condition_problems(
 
 def _external(definition: Definition, settings: Settings, clock: Clock) -> ExternalHttp:
     """The plugin for ``definition``; no call may take longer than the budget of a request."""
-    token = definition.bearerToken
+    token = None
     if definition.bearerTokenEnv and definition.name in settings.plugins:
         token = read_variable(definition.bearerTokenEnv)
         if token is None:

@@ -3,10 +3,13 @@
 import asyncio
 import ssl
 import struct
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -105,6 +108,7 @@ class Service:
     def __init__(self, behaviour: Behaviour):
         self.behaviour, self.port = behaviour, 0
         self.calls: list[Call] = []
+        self.called = asyncio.Event()
         self.connections = 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -122,6 +126,7 @@ class Service:
                 call = Call(reader, writer, head, b"")
                 call.body = await reader.readexactly(int(call.headers.get("content-length", "0")))
                 self.calls.append(call)
+                self.called.set()
                 await self.behaviour(call)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError, TimeoutError):
             pass
@@ -176,14 +181,15 @@ def blocks_when(word: bytes) -> Behaviour:
 
 
 async def hang(call: Call) -> None:
-    """Never answer."""
-    await asyncio.sleep(FOREVER)
+    """Never answer; end when the caller does."""
+    await call.reader.read()
+    raise ConnectionError
 
 
 async def hang_in_body(call: Call) -> None:
     """Answer with a head, and never with the rest."""
     await call.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"block": ')
-    await asyncio.sleep(FOREVER)
+    await hang(call)
 
 
 async def flood(call: Call) -> None:
@@ -236,3 +242,50 @@ async def garbage(call: Call) -> None:
     """Answer with what is no HTTP."""
     await call.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
     raise ConnectionError
+
+
+HOSTILE: dict[str, Behaviour] = {
+    "hang": hang,
+    "hang-in-body": hang_in_body,
+    "late": replies(after=2),
+    "flood": flood,
+    "announced-flood": announced_flood,
+    "header-flood": header_flood,
+    "drip": drip,
+    "reset": reset,
+    "close": close,
+    "close-in-body": close_in_body,
+    "garbage": garbage,
+    "html": replies(b"<html>"),
+}
+
+
+async def _serve_hostile() -> None:
+    """Behave as the path says; ``/connections`` tells how many other connections are open."""
+
+    async def behave(call: Call) -> None:
+        name = call.head.split(b" ", 2)[1].decode().removeprefix("/")
+        await HOSTILE.get(name, tell)(call)
+
+    async def tell(call: Call) -> None:
+        await replies(b"%d" % (running.connections - 1))(call)
+
+    async with service(behave) as running:
+        print(running.port, flush=True)
+        await asyncio.sleep(FOREVER)
+
+
+@contextmanager
+def hostile_process() -> Iterator[int]:
+    """The port of a process of its own that misbehaves, so that its work is not the caller's."""
+    command = [sys.executable, "-m", "tests.external"]
+    with subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve_hostile())

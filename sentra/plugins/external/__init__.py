@@ -25,7 +25,10 @@ log = logging.getLogger("sentra.external")
 
 
 class ExternalHttp:
-    """One definition at work in one worker. ``clock`` gives seconds. Raises ``ConfigError`` with all problems."""
+    """One definition at work in one worker. Raises ``ConfigError`` with all problems.
+
+    ``token`` is the bearer token where the definition only names its place; ``clock`` gives seconds.
+    """
 
     def __init__(self, definition: Definition, token: str | None = None, clock: Callable[[], float] = monotonic):
         self.name, self.reason_code = definition.name, definition.reasonCode
@@ -36,7 +39,7 @@ class ExternalHttp:
         with collecting(problems):
             self._reader = Reader(definition)
         with collecting(problems):
-            self._client = Client(definition, token, clock)
+            self._client = Client(definition, token or definition.bearerToken, clock)
         raise_all([f"externalHttp {definition.name}: {problem}" for problem in problems])
         options = BreakerOptions() if definition.breaker is True else definition.breaker
         self._breaker = Breaker(options, clock) if options else None
