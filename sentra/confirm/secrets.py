@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 from sentra.confirm import Confirm, Hit, confirm, factory, parse
+from sentra.confirm.words import made_of_words
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CHUNK = re.compile(r"[^-_.:=/+~!$|]+")
@@ -83,9 +84,11 @@ def token(hit: Hit) -> bool:
 
 @confirm
 def mixed(hit: Hit) -> bool:
-    """The value's last part of letters and digits holds both."""
+    """The value's longest part holds letters and digits, or else letters of both cases that are no words."""
     tail = max(_CHUNK.findall(hit.value), key=len, default="")
-    return any(c.isdigit() for c in tail) and any(c.isalpha() for c in tail)
+    if any(map(str.isdigit, tail)):
+        return any(map(str.isalpha, tail))
+    return any(map(str.isupper, tail)) and any(map(str.islower, tail)) and not made_of_words(tail)
 
 
 @confirm
