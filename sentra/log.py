@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_encode = msgspec.json.Encoder(enc_hook=repr).encode
+_encode = msgspec.json.Encoder(enc_hook=lambda value: type(value).__name__).encode
 MAX_FRAMES = 40
 
 

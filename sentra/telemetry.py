@@ -314,9 +314,12 @@ class _Blank(Masker):
 
     def __init__(self) -> None:
         super().__init__(())
+        self.idle = False
 
     def text(self, text: str) -> str:
         return "****"
+
+    cut_text = text
 
 
 def _masker(findings: Sequence[Finding]) -> Masker:
