@@ -158,6 +158,11 @@ def test_a_time_beyond_the_last_bound_is_still_counted(counted: Metrics) -> None
     assert value(counted, "sentra_request_duration_seconds_count") == 1
 
 
+def test_a_plugin_that_judged_has_an_error_count_of_zero(counted: Metrics) -> None:
+    counted.decided(TIMED, 0.001)
+    assert value(counted, "sentra_plugin_errors_total", plugin="secrets") == 0
+
+
 def test_an_unknown_volume_is_left_out(counted: Metrics) -> None:
     counted.decided(Decision(blocked=False, counts={"somethingNew": 1, "scanBytes": 5}), 0.001)
     counted.flush()

@@ -151,7 +151,7 @@ class Metrics:
         self._late = self._cell("sentra_late_answers_total")
         self._gone = self._cell("sentra_client_gone_total")
         self._phases = Family(partial(self._histogram, "sentra_phase_duration_seconds"))
-        self._plugins = Family(partial(self._histogram, "sentra_plugin_duration_seconds"))
+        self._plugins = Family(self._plugin_histogram)
         self._request_histogram = self._histogram("sentra_request_duration_seconds")
         self._requests = self._request_histogram.pending
         self._in_flight = InFlight(self._cell("sentra_inflight_requests"))
@@ -181,6 +181,10 @@ class Metrics:
             for bound in (*map(str, SECONDS), "+Inf")
         ]
         return Histogram(buckets, self._files.cell("histogram", name, f"{name}_sum", labels, definition.help))
+
+    def _plugin_histogram(self, plugin: str) -> Histogram:
+        self._cell("sentra_plugin_errors_total", plugin)  # 0 before the first error, so that an increase is seen
+        return self._histogram("sentra_plugin_duration_seconds", plugin)
 
     def decided(self, decision: Decision, seconds: float, before: Mapping[str, float] = NOTHING) -> None:
         """Count one decision that took ``seconds``; to be called before its answer is sent.
