@@ -1,17 +1,14 @@
 """Rules made from the operator's configuration: policies, PII keywords and blocked domains."""
 
-import re
 from collections.abc import Iterable, Iterator
 
-import idna
 import re2
 
 from sentra.config import PolicyRule
+from sentra.domains import canonical_domain, domain_pattern
 from sentra.engine import refusal
 from sentra.errors import ConfigError, raise_all
 from sentra.ruleset import Rule, bounded, pattern_problems
-
-_DOMAIN = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{2,63}")
 
 
 def policy_rules(policies: Iterable[PolicyRule]) -> list[Rule]:
@@ -86,25 +83,4 @@ def domain_rules(domains: Iterable[str]) -> list[Rule]:
 
 def domain_rule(identifier: str, name: str, title: str, group: tuple[str, ...] = ()) -> Rule:
     """The rule for the domain ``name`` (an A-label form) and its subdomains."""
-    spellings = dict.fromkeys((name, _unicode_form(name)))
-    pattern = "|".join(re2.escape(spelling) for spelling in spellings)
-    return Rule(id=identifier, title=title, pattern=f"(?i)(?:{pattern})", confirm=("domain_boundary",), group=group)
-
-
-def canonical_domain(entry: str) -> str:
-    """The lower-case A-label form of a domain as people write it: ``*.Evil.COM.`` is ``evil.com``."""
-    name = entry.strip().lower().removeprefix("*.").strip(".")
-    try:
-        name = idna.encode(name, uts46=True).decode("ascii") if not name.isascii() else name
-    except idna.IDNAError as error:
-        raise ConfigError([f"{entry!r} is no domain: {error}"]) from None
-    if not _DOMAIN.fullmatch(name):
-        raise ConfigError([f"{entry!r} is no domain; expected one like 'example.org'"])
-    return name
-
-
-def _unicode_form(name: str) -> str:
-    try:
-        return idna.decode(name)
-    except idna.IDNAError:
-        return name
+    return Rule(id=identifier, title=title, pattern=domain_pattern(name), confirm=("domain_boundary",), group=group)

@@ -130,7 +130,7 @@ class Scanner:
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
         scanned = Scanned(self, inspection, expired)
-        layer, meter = inspection, Meter()
+        layer, meter = inspection, Meter(len(inspection.buffer))
         seen: set[tuple[str, str]] = set()
         for depth in range(MAX_DEPTH + 1):
             fired = self.candidates(layer.buffer)
@@ -183,9 +183,10 @@ def _within(layer: Inspection, segment: Segment, pattern: Any) -> bool:
 def _views(
     layer: Inspection, touched: Mapping[int, Sequence[Decoder]], meter: Meter, seen: set[tuple[str, str]]
 ) -> list[tuple[Segment, View]]:
-    """The views of all touched segments, each text once per source."""
+    """The views of all touched segments, short ones first, so that a long one cannot use up what they need."""
     views: list[tuple[Segment, View]] = []
-    for index, decoders in touched.items():
+    meter.start_layer()
+    for index, decoders in sorted(touched.items(), key=lambda item: len(layer.segments[item[0]].text)):
         segment = layer.segments[index]
         for view in run_views(decoders, segment.text, meter):
             if (segment.source, view.text) not in seen:

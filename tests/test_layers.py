@@ -21,6 +21,7 @@ ROWS: dict[str, int] = {
     "wire": 1,
     "config": 1,
     "engine": 1,
+    "domains": 1,
     "body": 2,
     "inspection": 2,
     "ruleset": 2,

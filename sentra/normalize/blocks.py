@@ -16,7 +16,7 @@ import re2
 from sentra.normalize.hidden import Piece, from_bits
 from sentra.normalize.readable import readable
 
-MAX_RUNS = 4096
+MAX_RUNS = 1024
 _HEAD = 128
 _BREAK = r"(?:\\r|\\n|[\r\n])+[ \t]{0,8}"
 # Four base64 characters of three ASCII bytes: the high bit of each byte is clear, and none is a control character.
@@ -39,6 +39,9 @@ _HEX_LIST = _finder(r"(?:(?:0[xX]|\\x|%|=)?[0-9A-Fa-f]{2}[\s,:;-]{1,3}){6,}(?:0[
 _NUMBERS = _finder(r"(?:[0-9]{2,3}[\s,;:.-]{1,3}){6,}[0-9]{2,3}")
 _BITS = _finder(r"(?:[01]{7,8}[\s,]{0,2}){6,}")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_WRITTEN_BREAK = re.compile(rb"\\[rn]")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
 
@@ -49,7 +52,8 @@ def from_base64(raw: bytes) -> Iterator[Piece]:
         start, seen = _aligned_start(raw, start), end
         yield from _base64_piece(raw, start, end)
     for start, end in _runs(_ANY_BASE64, raw) if seen < 0 else ():
-        yield from _base64_piece(raw, start, end)
+        if raw[start:end].strip(_HEX_DIGITS):
+            yield from _base64_piece(raw, start, end)
 
 
 def _base64_piece(raw: bytes, start: int, end: int) -> Iterator[Piece]:
@@ -64,12 +68,14 @@ def _aligned_start(raw: bytes, start: int) -> int:
     """The beginning of the run that ``start`` stands in, at a distance of whole groups of four."""
     before = raw[max(0, start - 64) : start]
     position = start - (len(before) - len(before.rstrip(_ALPHABET))) // 4 * 4
-    return position if _guarded(_base64, raw[position : start + 20]) is not None else start
+    return position if position == start or _guarded(_base64, raw[position : start + 20]) is not None else start
 
 
 def _base64(run: bytes) -> str | None:
-    body = _NOT_BASE64.sub(b"", re.sub(rb"\\[rn]", b"", run).replace(b"-", b"+").replace(b"_", b"/"))
-    return readable(base64.b64decode(body[: len(body) - (len(body) % 4 == 1)] + b"==="))
+    body = run.translate(_STANDARD, b"=")
+    if not body.isalnum():
+        body = _NOT_BASE64.sub(b"", _WRITTEN_BREAK.sub(b"", body))
+    return readable(binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"==="))
 
 
 def from_base32(raw: bytes) -> Iterator[Piece]:
@@ -81,7 +87,7 @@ def from_base32(raw: bytes) -> Iterator[Piece]:
 
 
 def _base32(run: bytes) -> str | None:
-    body = re.sub(rb"[^A-Z2-7]+", b"", re.sub(rb"\\[rn]", b"", run).upper())
+    body = re.sub(rb"[^A-Z2-7]+", b"", _WRITTEN_BREAK.sub(b"", run).upper())
     body = body[: len(body) - (len(body) % 8 in (1, 3, 6))]
     return readable(base64.b32decode(body + b"=" * (-len(body) % 8)))
 

@@ -6,13 +6,21 @@ looks like. Both look each distinct character up once, so the work is linear in 
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 
 import msgspec
 
 MAX_MARKS = 8
+MAX_REPLACED = 96
+MAX_KINDS = 64
+# Where look-alikes, compatibility forms and invisible characters are: not among ideographs, Hangul and private use.
+_SETTLED = (
+    (0x00, 0x3400), (0xA000, 0xAC00), (0xF900, 0x10000), (0x10280, 0x10500), (0x11000, 0x11A00), (0x16E00, 0x17000),
+    (0x1BCA0, 0x1BCA4), (0x1CC00, 0x1CD00), (0x1D165, 0x1D245), (0x1D400, 0x1D800), (0x1E000, 0x1E960),
+    (0x1EE00, 0x1EF00), (0x1F100, 0x1FC00), (0x2F800, 0x2FA20), (0xE0000, 0xE0200),
+)  # fmt: skip
 _LETTER = re.compile(
     r"(?:MODIFIER LETTER |COMBINING )?(?:LATIN|NEGATIVE CIRCLED LATIN|NEGATIVE SQUARED LATIN|REGIONAL INDICATOR SYMBOL"
     r"|SQUARED LATIN)(?: SUBSCRIPT)? (?:LETTER SMALL CAPITAL|(?P<case>SMALL|CAPITAL)? ?LETTER)"
@@ -39,61 +47,64 @@ _BLANK = {
 }
 
 
-class _Table(dict[int, str]):
-    """What each character becomes; computed at its first use."""
+class _Table(dict[str, str]):
+    """What ``make`` makes of each character that becomes another."""
 
-    def __missing__(self, code: int) -> str:
-        self[code] = made = self.make(chr(code))
-        return made
+    def __init__(self, make: Callable[[str], str]):
+        characters = (chr(code) for first, last in _SETTLED for code in range(first, last))
+        super().__init__((c, made) for c in characters if (made := make(c)) != c)
 
-    def make(self, character: str) -> str:
-        raise NotImplementedError
-
-
-class _Clean(_Table):
-    def make(self, character: str) -> str:
-        if character.isascii():
-            return character if (character >= " " and character != "\x7f") or character in "\t\n\r" else ""
-        return character if character in _STOPS else _visible(character)
-
-
-class _Fold(_Table):
-    def make(self, character: str) -> str:
-        return character if character.isascii() else _likeness(character)
-
-
-_CLEAN, _FOLD = _Clean(), _Fold()
+    def apply(self, text: str) -> str:
+        """``text`` with every character replaced; few distinct ones are replaced one by one, which is faster."""
+        changed = self.keys() & set(text)
+        if len(changed) > MAX_REPLACED:
+            return "".join([self.get(character, character) for character in text])
+        for character in changed:
+            text = text.replace(character, self[character])
+        return text
 
 
 def clean(text: str) -> str:
     """``text`` in NFKC, without invisible characters and with every blank as a space."""
-    done = text.translate(_CLEAN)
-    marks = "".join(character for character in set(done) if unicodedata.combining(character))
-    return unicodedata.normalize("NFC", _fewer_marks(done, marks)) if marks else done
+    done = _tables()[0].apply(text)
+    marks = "" if done.isascii() else "".join(sorted(_marks().intersection(done)))
+    if not marks or len(marks) > MAX_KINDS:
+        return done
+    return unicodedata.normalize("NFC", re.sub(f"([{marks}]{{{MAX_MARKS}}})[{marks}]+", r"\1", done))
 
 
 def fold(text: str) -> str:
     """``text`` with every character that looks like ASCII letters or digits replaced by those, accents removed."""
-    return text if text.isascii() else text.translate(_FOLD)
+    return text if text.isascii() else _tables()[1].apply(text)
+
+
+@cache
+def _marks() -> frozenset[str]:
+    """All combining marks. More than ``MAX_MARKS`` in a row would take quadratic time to put in order."""
+    return frozenset(chr(code) for code in range(0x300, 0x1F000) if unicodedata.combining(chr(code)))
+
+
+@cache
+def _tables() -> tuple[_Table, _Table]:
+    return _Table(_visible), _Table(_likeness)
 
 
 def prepare() -> None:
-    """Load the table of confusables now, so that no request waits for it."""
-    _confusables()
-
-
-def _fewer_marks(text: str, marks: str) -> str:
-    """At most ``MAX_MARKS`` combining marks in a row: ordering a long row of them takes quadratic time."""
-    kind = f"[{re.escape(marks)}]"
-    return re.sub(f"({kind}{{{MAX_MARKS}}}){kind}+", r"\1", text)
+    """Make the tables now, so that no request waits for them."""
+    _tables(), _marks()
 
 
 def _visible(character: str) -> str:
+    """``character`` as it is read: nothing when it is not shown."""
+    if character.isascii() and character >= " " and character != "\x7f":
+        return character
     if character in _BLANK:
         return _BLANK[character]
     kind = unicodedata.category(character)
     if kind in ("Zs", "Zl", "Zp"):
         return " "
+    if kind in ("Co", "Cn", "Cs"):
+        return character
     if kind in ("Cf", "Cc") or 0xFE00 <= ord(character) <= 0xFE0F or 0xE0000 <= ord(character) <= 0xE0FFF:
         return "\n" if character == "\x85" else ""
     return unicodedata.normalize("NFKC", character)

@@ -16,10 +16,9 @@ _BACKSLASH = re.compile(
 )
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "", "f": " ", "v": " ", "a": ""}
 _BLOCK_TAG = re.compile(r"</?(?:p|br|div|li|ul|ol|tr|td|th|h[1-6]|table|hr|body|html|head|blockquote)\b[^<>]*>", re.I)
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,400}>")
-_DOT = re.compile(r"\s?(?:\[\s?(?:\.|dot)\s?\]|\(\s?(?:\.|dot)\s?\)|\{\s?(?:\.|dot)\s?\})\s?|\[\.|\.\]", re.I)
-_SPOKEN_DOT = re.compile(r"(?<=[A-Za-z0-9]) dot (?=[A-Za-z0-9-]{2,})", re.I)
-_AT = re.compile(r"\s?(?:\[\s?(?:@|at)\s?\]|\(\s?(?:@|at)\s?\)|\{\s?(?:@|at)\s?\})\s?", re.I)
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+_DOT = re.compile(r"[\[({] ?(?:\.|dot) ?[\])}]|\[\.|\.\]|(?<=[a-z0-9]) (?:dot|\[dot\]|\(dot\)) (?=[a-z0-9-]{2,})", re.I)
+_AT = re.compile(r" ?[\[({] ?(?:@|at) ?[\])}] ?", re.I)
 _COLON = re.compile(r"\[(:|/|://)\]")
 _SCHEME = re.compile(r"\bh(?:xx|\*\*|__)p", re.I)
 _PUNYCODE = re.compile(r"\b(xn--[A-Za-z0-9-]{2,59})", re.I)
@@ -85,7 +84,7 @@ def _without_comments(text: str) -> str:
 def refanged(text: str) -> str:
     """``text`` with links and addresses that were made harmless, as ``hxxp://a[.]b``, as they were before."""
     text = _COLON.sub(r"\1", _DOT.sub(".", text))
-    return _SCHEME.sub("http", _SPOKEN_DOT.sub(".", _AT.sub("@", text)))
+    return _SCHEME.sub("http", _AT.sub("@", text))
 
 
 def punycode(text: str) -> str:

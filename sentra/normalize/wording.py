@@ -2,12 +2,14 @@
 
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 
 from sentra.normalize.vocabulary import words
 
-MAX_TEXT = 1 << 17
+MAX_WORD = 24
+MAX_LINK = 96
 MAX_GLUED = 2000
+MAX_CUT = 4000
 _LONGEST = 16
 _LEET = str.maketrans("4@83\u20ac690!1|$5+72\u00a3", "aabeeggoiiissttzl")
 _SPACED = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z0-9@$][^A-Za-z0-9@$]{1,4}){4,}[A-Za-z0-9@$](?![A-Za-z0-9])", re.ASCII)
@@ -16,8 +18,6 @@ _EDGES = ".,;:?\"'()[]{}<>`*_-"
 
 def leet(text: str) -> str:
     """``text`` with the digits and signs inside words read as letters; which one, the vocabulary decides."""
-    if len(text) > MAX_TEXT:
-        text = text[:MAX_TEXT]
     parts = re.split(r"(\s+)", text)
     known = {part: _plain(part) for part in set(parts[::2])}
     parts[::2] = [known[part] for part in parts[::2]]
@@ -26,7 +26,7 @@ def leet(text: str) -> str:
 
 def _plain(token: str) -> str:
     core = token.strip(_EDGES)
-    if not core or core.isalpha() or len(core) > 40:
+    if not core or core.isalpha() or len(core) > (MAX_WORD if core.isalnum() else MAX_LINK):
         return token
     left = token[: token.index(core)]
     right = token[len(left) + len(core) :]
@@ -54,17 +54,27 @@ def _by_shape() -> dict[str, str]:
 
 def joined(text: str) -> str:
     """``text`` with letters that are set apart put together again into words."""
-    return _SPACED.sub(lambda run: _joined(run[0]), text[:MAX_TEXT])
+    runs = list(_SPACED.finditer(text))
+    parts, position, left = [], 0, MAX_CUT
+    for run in runs:
+        glued = _glued(run[0])
+        left -= len(glued)
+        parts += [text[position : run.start()], _cut_words(glued) if left > 0 else glued]
+        position = run.end()
+    return "".join([*parts, text[position:]])
 
 
-def _joined(run: str) -> str:
-    letters = re.findall(r"[A-Za-z0-9@$]", run)
-    gaps = re.findall(r"[^A-Za-z0-9@$]+", run)
-    usual = Counter(gaps).most_common(1)[0][0]
-    parts = [letters[0]]
-    for gap, letter in zip(gaps, letters[1:], strict=True):
-        parts.append(_gap(gap, usual) + letter)
-    return " ".join(cut(word) for word in "".join(parts).split(" ") if word)
+def _glued(run: str) -> str:
+    """The letters of ``run`` without the gaps between them; unusual gaps stay."""
+    letters: list[str] = re.findall(r"[A-Za-z0-9@$]", run)
+    gaps: list[str] = re.findall(r"[^A-Za-z0-9@$]+", run)
+    usual: str = Counter(gaps).most_common(1)[0][0]
+    kept = {gap: _gap(gap, usual) for gap in set(gaps)}
+    return letters[0] + "".join(kept[gap] + letter for gap, letter in zip(gaps, letters[1:], strict=True))
+
+
+def _cut_words(glued: str) -> str:
+    return " ".join(cut(word) for word in glued.split(" ") if word)
 
 
 def _gap(gap: str, usual: str) -> str:
@@ -75,6 +85,7 @@ def _gap(gap: str, usual: str) -> str:
     return sign if (sign and sign in ".:/@-_=") or sign == "://" else " "
 
 
+@lru_cache(maxsize=2048)
 def cut(glued: str) -> str:
     """``glued`` cut into words of the vocabulary, with as few letters left over as can be."""
     lower, size = glued.lower(), len(glued)
