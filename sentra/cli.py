@@ -11,6 +11,7 @@ import msgspec
 
 from sentra import __version__, cases, evaluate, ruleset, wire
 from sentra.assembly import Assembly, assemble
+from sentra.cli_entra import entra
 from sentra.config import FIELDS, HELP, file_schema, load_settings
 from sentra.engine import self_test
 from sentra.errors import ConfigError, RequestError, SentraError
@@ -29,6 +30,9 @@ def main() -> None:
     Sentra answers Microsoft Copilot Studio's question whether a tool call may go ahead. Everything is configured
     by environment variables; `sentra check` shows what is in force.
     """
+
+
+main.add_command(entra)
 
 
 @contextmanager
