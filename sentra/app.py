@@ -170,7 +170,7 @@ class App:
             call.decode_ms = (time.perf_counter() - started) * 1000
             assembly, deadline = self.assembly, call.started + self._budget
             if assembly.pipeline.external:
-                decision, context = await assembly.pipeline.decide_async(request, deadline)
+                decision, context = await assembly.pipeline.decide_async(request, deadline, body)
             else:
                 decision, context = assembly.pipeline.decide(request, deadline)
             return self._conclude(call, assembly, decision, context)
@@ -289,6 +289,7 @@ class App:
         before, self.assembly = self.assembly, assembly
         self.recorder.reconfigure(assembly.digest)
         self.metrics.configured(assembly.digest, __version__, time.monotonic())
+        self.metrics.outside(assembly.pipeline.health)
         self.metrics.reload(True)
         log.info("the configuration was reloaded", extra={"configHash": assembly.digest})
         await before.pipeline.stop()
@@ -340,6 +341,7 @@ def create_app(settings: Settings, metrics_folder: Path | None = None) -> App:
     metrics, recorder = Metrics(metrics_folder, settings.workers), Recorder(settings, assembly.digest)
     metrics.self_test(True)
     metrics.configured(assembly.digest, __version__, time.monotonic())
+    metrics.outside(assembly.pipeline.health)
     for name, journal in (("telemetry", recorder.telemetry), ("audit", recorder.audit)):
         if journal is not None:
             metrics.journal(name, journal.stats)

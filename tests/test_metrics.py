@@ -82,6 +82,7 @@ def exercise(made: Metrics) -> None:
     made.reload(True)
     made.journal("telemetry", Journal(lines=1, size_bytes=10))
     made.journal("audit", Journal(lines=1, size_bytes=10))
+    made.outside(lambda: {"external_x": {"calls": {"allow": 1}, "inFlight": 1, "breaker": "closed"}})
     for decision in (ALLOWED, BLOCKED, WITHHELD, TIMED, Decision(blocked=True, late=True, errors=("pii: ValueError",))):
         made.decided(decision, 0.001)
     made.error(4002, 0.001)
@@ -238,6 +239,30 @@ def test_the_log_size_is_that_of_the_worker_that_wrote_last(folder: Path) -> Non
         second.flush()
         first.flush()
         assert value(first, "sentra_telemetry_size_bytes") == 40
+
+
+def test_calls_to_outside_services_are_published_by_the_flush(counted: Metrics) -> None:
+    state = {"calls": {"block": 2, "status 503": 1, "status 500": 1}, "inFlight": 3, "breaker": "half_open"}
+    counted.outside(lambda: {"external_x": state})
+    counted.flush()
+    counted.flush()
+    found = samples(counted)
+    assert value(found, "sentra_external_calls_total", plugin="external_x", outcome="block") == 2
+    assert value(found, "sentra_external_calls_total", plugin="external_x", outcome="status") == 2
+    assert value(found, "sentra_external_inflight_calls", plugin="external_x") == 3
+    assert value(found, "sentra_external_breakers_open", plugin="external_x") == 1
+
+
+def test_after_a_reload_outside_services_count_on_and_removed_ones_rest(counted: Metrics) -> None:
+    state = {"calls": {"allow": 2}, "inFlight": 3, "breaker": "open"}
+    counted.outside(lambda: {"external_x": state, "external_y": state})
+    counted.flush()
+    counted.outside(lambda: {"external_x": state | {"calls": {"allow": 1}}})
+    counted.flush()
+    found = samples(counted)
+    assert value(found, "sentra_external_calls_total", plugin="external_x", outcome="allow") == 3
+    assert value(found, "sentra_external_inflight_calls", plugin="external_y") == 0
+    assert value(found, "sentra_external_breakers_open", plugin="external_y") == 0
 
 
 def test_only_rules_up_to_a_limit_have_a_series(counted: Metrics) -> None:

@@ -26,6 +26,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from sentra.findings import Decision
 from sentra.metrics.definitions import BY_NAME, DEFINITIONS, SECONDS, Definition
 from sentra.metrics.files import Cell, Files, Slot, close_quietly, merged
+from sentra.metrics.services import Health, Services
 
 MAX_RULES = 500
 OTHER_RULES = "other"
@@ -137,6 +138,7 @@ class Metrics:
         self._cells: dict[tuple[str, ...], Cell] = {}
         self._rules: dict[tuple[str, str], tuple[Cell, Cell]] = {}
         self._journals: list[_Journal] = []
+        self._services = Services(self._cell)
         self._cpu = time.process_time()
         self._bind()
         self._cell("sentra_workers").set(1)
@@ -261,6 +263,10 @@ class Metrics:
         cells = [self._cell(f"sentra_{name}_{total}_total") for total in ("lines", "dropped", "write_errors")]
         self._journals.append(_Journal(stats, cells, self._cell(f"sentra_{name}_size_bytes")))
 
+    def outside(self, health: Health) -> None:
+        """Publish what ``Pipeline.health`` tells of outside services at each flush, instead of what was told before."""
+        self._services.watch(health)
+
     def configured(self, digest: str, version: str, started: float) -> None:
         """Tell which configuration is in force since now, in which version.
 
@@ -297,6 +303,7 @@ class Metrics:
                 self._volumes[name] = 0
         for journal in self._journals:
             journal.publish()
+        self._services.publish()
         cpu, self._cpu = self._cpu, time.process_time()
         self._cell("sentra_cpu_seconds_total").inc(self._cpu - cpu)
         self._cell("sentra_resident_memory_bytes").set(_resident_bytes())

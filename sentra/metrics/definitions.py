@@ -46,6 +46,27 @@ DEFINITIONS: tuple[Definition, ...] = (
     _counter("sentra_late_answers_total", "Verdicts that the time budget decided, not the plugins."),
     _counter("sentra_errors_total", "Answers with an error on any path, by the contract's error code.", "code"),
     _counter("sentra_plugin_errors_total", "Requests on which a plugin failed.", "plugin"),
+    _counter(
+        "sentra_external_calls_total",
+        "Calls to outside services, by outcome: allow, block, cached, or the kind of error.",
+        "plugin",
+        "outcome",
+    ),
+    Definition(
+        "sentra_external_inflight_calls",
+        "gauge",
+        "Calls to an outside service that are under way now.",
+        ("plugin",),
+        unit="calls",
+        merge="livesum",
+    ),
+    Definition(
+        "sentra_external_breakers_open",
+        "gauge",
+        "Workers whose circuit breaker for an outside service is open or half open.",
+        ("plugin",),
+        merge="livesum",
+    ),
     _counter("sentra_auth_failures_total", "Callers refused, by cause.", "cause"),
     _counter("sentra_client_gone_total", "Callers that closed the connection before the answer."),
     Definition(
