@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,8 +67,9 @@ class Journal(LineQueue):
 
     def close(self, timeout: float = 5.0) -> None:
         """Write what is queued and finish a compression, in at most ``timeout`` seconds; then take no more lines."""
+        end = time.monotonic() + timeout
         super().close(timeout)
-        self._janitor.join(timeout)
+        self._janitor.join(max(0.0, end - time.monotonic()))
 
     def _after_fork(self) -> None:
         """Close the parent's descriptors: a lock that both hold would outlive either."""

@@ -4,9 +4,8 @@ No record holds a matched value: what identifies a request is masked where it co
 audit record, unless the operator asked for it in full. Records of blocks are made in a writer's thread.
 """
 
-import hashlib
-import hmac
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from msgspec import Struct, structs
 from sentra.config import Settings
 from sentra.errors import ConfigError
 from sentra.findings import Decision, Finding
+from sentra.fingerprint import Fingerprints
 from sentra.journal import Journal
 from sentra.line_queue import Mirror
 from sentra.masking import Masker, Unmaskable, masker_for, request_tree
@@ -30,8 +30,9 @@ MAX_FINDINGS = 100
 LINE_BYTES = 2_048
 QUEUE_BYTES = 8 << 20
 AUDIT_QUEUE_BYTES = 32 << 20
-MIN_KEY_BYTES = 16
 STDOUT = 1
+CLOSE_SECONDS = 5.0
+LEAST_SECONDS = 0.2
 
 __all__ = ["Event", "Recorder", "schemas"]
 
@@ -41,7 +42,7 @@ _encode = msgspec.json.Encoder().encode
 class Event(Struct, frozen=True, kw_only=True):
     """One request as it ended, for recording.
 
-    ``find`` gives all findings in ``context``, as ``Pipeline.all_findings``; it may be called in another thread.
+    ``find`` gives all findings in ``context``, as ``Pipeline.all_findings``; it is called in another thread, must not scan.
     ``seconds`` is the time from arrival to now; ``auth_ms`` and ``decode_ms`` are parts of it. ``identity`` is made from
     ``request`` when it is not given. ``dropped`` says that the caller was gone before the answer.
     """
@@ -69,7 +70,7 @@ class Recorder:
 
     def __init__(self, settings: Settings, config_digest: str):
         self._settings, self._digest = settings, config_digest
-        self._key = _fingerprint_key(settings)
+        self._fingerprints = Fingerprints(settings)
         self._allows = 0
         self._lost = 0
         _different_files(settings)
@@ -146,16 +147,11 @@ class Recorder:
         return self._lost - lost
 
     def close(self) -> None:
-        """Write what is queued, in at most 5 seconds for each file."""
+        """Write what is queued, in at most 5 seconds for all files together."""
+        end = time.monotonic() + CLOSE_SECONDS
         for queue in (self.telemetry, self.audit, self.stdout):
             if queue is not None:
-                queue.close()
-
-    def fingerprint(self, value: str) -> str | None:
-        """A keyed digest by which equal values are known again; nothing without a key."""
-        if self._key is None or not value:
-            return None
-        return hmac.new(self._key, value.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:16]
+                queue.close(max(LEAST_SECONDS, end - time.monotonic()))
 
     def entry(self, event: Event, ts: str, masker: Masker, gap: int, recorded: bool | None) -> TelemetryRecord:
         """The telemetry record of ``event`` with its texts masked."""
@@ -181,7 +177,7 @@ class Recorder:
             path=masker.text(evidence.path)[:MAX_PATH],
             view=evidence.view,
             masked=evidence.masked,
-            fingerprint=self.fingerprint(finding.value),
+            fingerprint=self._fingerprints.of(finding.value),
         )
 
     def _members(self, event: Event, ts: str, masker: Masker, gap: int, recorded: bool | None) -> dict[str, Any]:
@@ -223,7 +219,7 @@ class Recorder:
             "path": masker.text(evidence.path)[:MAX_PATH] if evidence else None,
             "view": evidence.view if evidence else None,
             "masked": evidence.masked if evidence else None,
-            "fingerprint": self.fingerprint(finding.value) if finding else None,
+            "fingerprint": self._fingerprints.of(finding.value) if finding else None,
         }
 
 
@@ -373,23 +369,6 @@ def _ms(value: Any) -> Any:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def _fingerprint_key(settings: Settings) -> bytes | None:
-    """The key from the setting or its file. Raises ``ConfigError``; no message holds the key."""
-    key, path = settings.fingerprint_key, settings.fingerprint_key_file
-    if key is not None and path is not None:
-        raise ConfigError(["SENTRA_FINGERPRINT_KEY: is set together with SENTRA_FINGERPRINT_KEY_FILE; give one"])
-    name, raw = "SENTRA_FINGERPRINT_KEY", key.encode("utf-8", "replace") if key is not None else None
-    if path is not None:
-        name = f"SENTRA_FINGERPRINT_KEY_FILE: {path}"
-        try:
-            raw = path.read_bytes().strip()
-        except OSError as error:
-            raise ConfigError([f"{name}: cannot be read: {error.strerror}"]) from None
-    if raw is not None and len(raw) < MIN_KEY_BYTES:
-        raise ConfigError([f"{name}: is {len(raw)} bytes long; expected at least {MIN_KEY_BYTES}"])
-    return raw
 
 
 def _different_files(settings: Settings) -> None:

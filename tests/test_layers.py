@@ -32,6 +32,7 @@ ROWS: dict[str, int] = {
     "scanner": 3,
     "plugins": 4,
     "cases": 5,
+    "fingerprint": 2,
     "journal": 2,
     "records": 2,
     "masking": 5,
