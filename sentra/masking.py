@@ -24,7 +24,7 @@ from sentra.wire import AnalyzeRequest
 MAX_VALUES = 500
 MAX_LONG = 50
 LONG_BYTES = 1024
-MAX_NODES = 500_000
+MAX_NODES = 200_000
 MAX_EXACT = 10_000
 MAX_PLACES = 5_000
 MAX_PATH = 4_096
@@ -220,7 +220,7 @@ def masker_for(root: Any, findings: Sequence[Finding], scanned: Scanned) -> Mask
     values = {finding.value for finding in findings}
     repeated = _repeats(findings)
     whole: set[str] = set()
-    places = dict.fromkeys((finding.span, finding.value) for finding in findings if not repeated(finding))
+    places = dict.fromkeys((f.span, f.value) for f in findings if not _stands_alone(f) and not repeated(f))
     if "" in values:
         raise Unmaskable("too many candidates")
     if len(places) > MAX_PLACES:
@@ -231,6 +231,12 @@ def masker_for(root: Any, findings: Sequence[Finding], scanned: Scanned) -> Mask
         values |= hidden_values
         whole |= hidden_whole
     return Masker(values, whole)
+
+
+def _stands_alone(finding: Finding) -> bool:
+    """Whether the value was read as it stands, in a name or in a value: no part of the ``: `` between them is in it."""
+    value = finding.value
+    return finding.span.view is None and ":" not in value and value == value.strip()
 
 
 def _repeats(findings: Sequence[Finding]) -> Callable[[Finding], bool]:
