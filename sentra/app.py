@@ -4,74 +4,37 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from importlib.resources import files
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from aiohttp import web
 from msgspec import structs
 
 from sentra import __version__, wire
 from sentra.assembly import Assembly, assemble
 from sentra.auth import Authenticator, Refused
 from sentra.body import ClientGone, read_body
+from sentra.calls import JSON, Call, Handler, Receive, Reply, Scope, Send
 from sentra.config import Settings
 from sentra.engine import self_test
 from sentra.errors import RequestError, SentraError
 from sentra.findings import Decision
 from sentra.metrics import Metrics
+from sentra.operations import Operations, operations_site
 from sentra.pipeline import Pipeline
 from sentra.plugins import Context
 from sentra.telemetry import Event, Recorder
-from sentra.wire import API_VERSION, AnalyzeResponse, ErrorResponse, ValidateResponse
+from sentra.wire import AnalyzeResponse, ErrorResponse, ValidateResponse
 
 log = logging.getLogger("sentra.app")
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 ANALYZE, VALIDATE = "/analyze-tool-execution", "/validate"
 FLUSH_SECONDS = 0.5
 MAX_PATH = 512
-JSON = b"application/json"
-OPENAPI = (files("sentra") / "openapi.yaml").read_bytes()
-_SAFE_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
-
-
-class Reply(NamedTuple):
-    """An answer: HTTP status, content type and body."""
-
-    status: int
-    kind: bytes
-    body: bytes
-    extra: tuple[tuple[bytes, bytes], ...] = ()
-
-
-class Call:
-    """One HTTP request under way. ``started`` is on the monotonic clock, in seconds."""
-
-    __slots__ = ("auth_ms", "decode_ms", "headers", "receive", "scope", "started")
-
-    def __init__(self, scope: Scope, receive: Receive, started: float):
-        self.scope, self.receive, self.started = scope, receive, started
-        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
-        self.auth_ms = self.decode_ms = 0.0
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first header called ``name`` (lower case)."""
-        return next((value for key, value in self.headers if key == name), None)
-
-    @property
-    def correlation_id(self) -> str | None:
-        """The caller's ``x-ms-correlation-id``, if it is a short printable one."""
-        value = (self.header(b"x-ms-correlation-id") or b"")[:128].decode("ascii", "replace")
-        return value if value.isprintable() and value else None
-
-
-Handler = Callable[[Call], Awaitable[Reply]]
 
 
 class App:
@@ -83,41 +46,41 @@ class App:
         self._routes = dict(self._make_routes(self.settings.path_prefix))
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget = self.settings.plugin_budget_ms / 1000
+        self._site: web.AppRunner | None = None
 
     def _make_routes(self, prefix: str) -> Iterable[tuple[str, tuple[str, Handler]]]:
         for base in dict.fromkeys(("", prefix)):
             yield base + VALIDATE, ("POST", self._validate)
             yield base + ANALYZE, ("POST", self._analyze)
-        yield "/healthz", ("GET", self._healthz)
-        yield "/livez", ("GET", self._livez)
-        yield "/readyz", ("GET", self._readyz)
-        yield "/metrics", ("GET", self._metrics)
-        yield "/openapi.yaml", ("GET", self._openapi)
+        for path, handler in Operations(self).handlers():
+            yield path, ("GET", handler)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._respond(Call(scope, receive, time.monotonic()), send)
+            try:
+                reply = await self.reply(Call(scope, receive, time.monotonic()))
+            except ClientGone:
+                self.metrics.client_gone()
+                return
+            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+            await send({"type": "http.response.body", "body": reply.body})
 
-    async def _respond(self, call: Call, send: Send) -> None:
+    async def reply(self, call: Call) -> Reply:
+        """The answer to ``call``, always one of ours. Raises ``ClientGone`` when there is nobody to answer."""
         method, handler = self._routes.get(call.scope["path"], ("", _no_such_path))
         try:
             if method and call.scope["method"] != method:
                 raise RequestError(405, 4005, f"the method must be {method}")
-            reply = await handler(call)
+            return await handler(call)
         except RequestError as error:
-            reply = self._refuse(call, error)
+            return self._refuse(call, error)
         except ClientGone:
-            self.metrics.client_gone()
-            return
+            raise
         except Exception:
             log.exception("a request could not be answered")
-            reply = self._refuse(call, RequestError(500, 5000, "internal error"))
-        headers = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(reply.body))]
-        headers += [*_SAFE_HEADERS, *reply.extra]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+            return self._refuse(call, RequestError(500, 5000, "internal error"))
 
     def _refuse(self, call: Call, error: RequestError) -> Reply:
         seconds = time.monotonic() - call.started
@@ -205,39 +168,6 @@ class App:
         if decision.late:
             log.warning("the time budget was used up", extra={"budgetMs": self.settings.plugin_budget_ms})
 
-    async def _healthz(self, call: Call) -> Reply:
-        ready, assembly = self.authenticator.ready, self.assembly
-        health = {
-            "status": "ok" if ready else "unavailable",
-            "version": __version__,
-            "apiVersion": API_VERSION,
-            "plugins": [plugin.name for plugin in assembly.pipeline.plugins],
-            "pluginBudgetMs": self.settings.plugin_budget_ms,
-            "engineSelfTest": "passed",
-            "configHash": assembly.digest,
-            "mode": "audit" if self.settings.audit_only else "enforce",
-            "external": assembly.pipeline.health(),
-        }
-        return Reply(200 if ready else 503, JSON, wire.encode(health))
-
-    async def _livez(self, call: Call) -> Reply:
-        return Reply(200, JSON, b'{"status":"ok"}')
-
-    async def _readyz(self, call: Call) -> Reply:
-        why_not = self.authenticator.why_not or self.recorder.why_not
-        if why_not:
-            return Reply(503, JSON, wire.encode({"status": "unavailable", "reason": why_not}))
-        return Reply(200, JSON, b'{"status":"ok"}')
-
-    async def _metrics(self, call: Call) -> Reply:
-        self.metrics.flush()
-        accept = (call.header(b"accept") or b"").decode("latin-1")
-        kind, body = await asyncio.to_thread(self.metrics.render, accept)
-        return Reply(200, kind.encode("latin-1"), body)
-
-    async def _openapi(self, call: Call) -> Reply:
-        return Reply(200, b"application/yaml", OPENAPI)
-
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Start and stop what runs beside requests. A failed start is told to the server, which then ends the worker."""
         await receive()
@@ -257,6 +187,7 @@ class App:
         await self.authenticator.start()
         await self.assembly.pipeline.start()
         self._keep(self._flush_for_ever())
+        self._site = await operations_site(self, self.settings)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._keep(self._reload()))
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
@@ -269,6 +200,8 @@ class App:
             task.cancel()
         await self.assembly.pipeline.stop()
         await self.authenticator.stop()
+        if self._site is not None:
+            await self._site.cleanup()
         await asyncio.to_thread(self.recorder.close)
         self.metrics.flush()
 

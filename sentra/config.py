@@ -142,6 +142,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: Annotated[int, Meta(ge=1, le=256)] = _setting(
         os.cpu_count() or 1, "SENTRA_WORKERS", "Worker processes; the default is the number of cores."
     )
+    ops_port: Annotated[int, Meta(ge=1, le=65535)] | None = _setting(
+        None, "SENTRA_OPS_PORT", "A second port for /metrics and the probes, beside the first."
+    )
+    metrics_token: str | None = _setting(
+        None, "SENTRA_METRICS_TOKEN", "Bearer token that /metrics asks for. Unset asks for none.", secret=True
+    )
     path_prefix: str = _setting("", "SENTRA_PATH_PREFIX", "Path before the two calls, as in /api/agentSecurity.")
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "SENTRA_LOG_LEVEL", "Level of the service's own log."

@@ -45,7 +45,7 @@ class Tally(msgspec.Struct):
     def figures(self) -> dict[str, Any]:
         """Counts and rates; a rate that nothing was counted for is null."""
         rates = {"recall": self.recall, "falsePositiveRate": self.false_positive_rate, "precision": self.precision}
-        return msgspec.to_builtins(self) | rates
+        return {**msgspec.to_builtins(self), **rates}
 
 
 class Wrong(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -130,8 +130,10 @@ def _judge(assembly: Assembly, body: bytes) -> tuple[bool, str | None, str | Non
     verdict = decision.verdict
     if verdict is None:
         return False, None, None, None
-    evidence = verdict.finding.evidence() if verdict.finding else None
-    return True, verdict.rule_id, evidence and evidence.path, evidence and evidence.masked
+    if verdict.finding is None:
+        return True, verdict.rule_id, None, None
+    evidence = verdict.finding.evidence()
+    return True, verdict.rule_id, evidence.path, evidence.masked
 
 
 def table(report: Report) -> list[str]:

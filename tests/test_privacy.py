@@ -8,7 +8,7 @@ import pytest
 
 from sentra import ruleset
 from sentra.plugins import BUILTIN
-from tests.conftest import QUERY, Server, eventually, request_with, running
+from tests.conftest import QUERY, Server, request_with, running
 
 PLANTED = {
     "secrets": "AKIA" + "Q5RT2YWXK3LM7PNB",
