@@ -313,6 +313,12 @@ def test_the_compose_file_mounts_what_exists() -> None:
     assert (EXAMPLES / build["context"] / build["dockerfile"]).is_file()
 
 
+def test_the_log_volume_belongs_to_the_user_of_the_image() -> None:
+    (folder,) = (entry.partition(":")[2] for entry in COMPOSE["volumes"] if entry.startswith("logs:"))
+    commands = (EXAMPLES.parent / "Containerfile").read_text()
+    assert f"RUN mkdir -p {folder} && chown {COMPOSE['user']} {folder}\n" in commands
+
+
 def test_the_compose_file_refuses_to_start_without_tokens() -> None:
     assert COMPOSE["environment"]["STRICT_AUTH_ALLOWED_TOKENS"].startswith("${STRICT_AUTH_ALLOWED_TOKENS:?")
 
