@@ -6,6 +6,7 @@ from sentra.confirm import Confirm, Hit, confirm, factory
 
 NEAR_BYTES = 160
 
+_GAP = r"[\s\pP\pS]*"
 _QUOTE = re2.compile("[\"'`*\u2018\u2019\u201c\u201d\u201e\u00ab\u300c\u300e]\\W{0,2}$")
 _ABOUT = re2.compile(
     r"(?i)prompt.injection|injection|jailbreak|attack|adversar|malicious|red.?team|phish|vulnerab|phrases?\b|"
@@ -38,17 +39,39 @@ def unlisted(hit: Hit) -> bool:
     return not (before == after and before in ("`", '"', "'"))
 
 
+@confirm
+def smuggled(hit: Hit) -> bool:
+    """The tag characters do not spell the flag of a region: black flag, ``gbeng`` or so, cancel tag.
+
+    Source: Unicode Technical Standard 51, annex C.1.
+    """
+    return not _FLAG.search(hit.before(40) + hit.value)
+
+
+_FLAG = re2.compile(r"\x{1F3F4}[\x{E0061}-\x{E007A}]{2}[\x{E0030}-\x{E0039}\x{E0061}-\x{E007A}]{1,3}\x{E007F}$")
+_BUSINESS = re2.compile(
+    r"(?i)\b(?:returns?|refunds?|cancel|shipping|delivery|days|baggage|luggage|booking|plan|tariff|warranty|"
+    r"download|streaming|minutes|gb|subscription|visa|parking|travel)\b"
+)
+
+
+@confirm
+def personal(hit: Hit) -> bool:
+    """The phrase is not about the terms of a purchase, a trip or a contract."""
+    return not (_BUSINESS.search(hit.value) or _BUSINESS.search(hit.after(40)))
+
+
 @factory
 def preceded(pattern: str) -> Confirm:
     """``pattern`` (RE2, any letter case) matches right before the value, white space and punctuation aside."""
-    compiled = re2.compile(rf"(?i)(?:{pattern})\W*$")
+    compiled = re2.compile(rf"(?i)(?:{pattern}){_GAP}$")
     return lambda hit: bool(compiled.search(hit.before()))
 
 
 @factory
 def followed(pattern: str) -> Confirm:
     """``pattern`` (RE2, any letter case) matches right after the value, white space and punctuation aside."""
-    compiled = re2.compile(rf"(?i)^\W*(?:{pattern})")
+    compiled = re2.compile(rf"(?i)^{_GAP}(?:{pattern})")
     return lambda hit: bool(compiled.search(hit.after()))
 
 
