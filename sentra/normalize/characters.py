@@ -96,7 +96,7 @@ def prepare() -> None:
 
 def _visible(character: str) -> str:
     """``character`` as it is read: nothing when it is not shown."""
-    if character.isascii() and character >= " " and character != "\x7f":
+    if character in "\t\n\r" or (character.isascii() and character.isprintable()):
         return character
     if character in _BLANK:
         return _BLANK[character]

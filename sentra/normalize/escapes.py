@@ -17,7 +17,9 @@ _BACKSLASH = re.compile(
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "", "f": " ", "v": " ", "a": ""}
 _BLOCK_TAG = re.compile(r"</?(?:p|br|div|li|ul|ol|tr|td|th|h[1-6]|table|hr|body|html|head|blockquote)\b[^<>]*>", re.I)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-_DOT = re.compile(r"[\[({] ?(?:\.|dot) ?[\])}]|\[\.|\.\]|(?<=[a-z0-9]) (?:dot|\[dot\]|\(dot\)) (?=[a-z0-9-]{2,})", re.I)
+_DOT = re.compile(
+    r" ?[\[({] ?(?:\.|dot) ?[\])}] ?|\[\.|\.\]|(?<=[a-z0-9]) (?:dot|\[dot\]|\(dot\)) (?=[a-z0-9-]{2,})", re.I
+)
 _AT = re.compile(r" ?[\[({] ?(?:@|at) ?[\])}] ?", re.I)
 _COLON = re.compile(r"\[(:|/|://)\]")
 _SCHEME = re.compile(r"\bh(?:xx|\*\*|__)p", re.I)

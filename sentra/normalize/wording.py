@@ -89,13 +89,13 @@ def _gap(gap: str, usual: str) -> str:
 def cut(glued: str) -> str:
     """``glued`` cut into words of the vocabulary, with as few letters left over as can be."""
     lower, size = glued.lower(), len(glued)
-    if lower in words() or size > MAX_GLUED:
+    if lower in words() or size > MAX_GLUED or not glued.isalnum():
         return glued
     cost = [0.0] * (size + 1)
     back = [0] * (size + 1)
     for end in range(1, size + 1):
         cost[end], back[end] = cost[end - 1] + 1.5, end - 1
-        for start in range(max(0, end - _LONGEST), end):
+        for start in range(max(0, end - _LONGEST), end - 1):
             if cost[start] + 0.3 < cost[end] and lower[start:end] in words():
                 cost[end], back[end] = cost[start] + (0.3 if end - start > 2 else 0.9), start
     return _spelled(glued, back)
@@ -107,7 +107,7 @@ def _spelled(glued: str, back: list[int]) -> str:
     end, loose = len(glued), ""
     while end:
         start = back[end]
-        if end - start == 1 and glued[start:end].lower() not in ("a", "i"):
+        if end - start == 1:
             loose = glued[start:end] + loose
         else:
             pieces += [loose, glued[start:end]]
