@@ -28,7 +28,7 @@ _REFERENCE = re.compile(
     r"|^(?:self|this|args|opts|options|config|conf|cfg|settings|secrets|env|ctx|context|req|request|props|params|data|user"
     r"|creds|credentials|event|vars?|local|input|form|body|os|process|app|session|response|res|result)[.\[][A-Za-z_'\"]"
     r"|\[[a-zA-Z0-9^]-|\{\d+,|^[A-Za-z_.]+\["
-    r"|https?:|://|^(?:\.{1,2}|~)/|^/\w+/|\.\.\.|\u2026|\*\*\*|\u2022\u2022",
+    r"|https?:|://|^(?:\.{1,2}|~)/|\.\.\.|\u2026|\*\*\*|\u2022\u2022",
     re.IGNORECASE,
 )
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\[\w*\]?)?")
@@ -130,11 +130,13 @@ def _literal(value: str, least: int) -> bool:
         return False
     if len(set(value)) < 4 or _REFERENCE.search(value):
         return False
-    return not (_DATE.fullmatch(value) or _MAIL.fullmatch(value) or _FILE.fullmatch(value) or _dotted(value))
+    return not (_DATE.fullmatch(value) or _MAIL.fullmatch(value) or _FILE.fullmatch(value) or _path_like(value))
 
 
-def _dotted(value: str) -> bool:
-    return _DOTTED.fullmatch(value) is not None and made_of_words(value)
+def _path_like(value: str) -> bool:
+    """``value`` is words joined by dots or slashes: a member or a file."""
+    path = value.startswith("/") or _DOTTED.fullmatch(value) is not None
+    return path and made_of_words(value)
 
 
 def _prose_like(value: str) -> bool:

@@ -13,15 +13,16 @@ WINDOW = 120
 _NAME = re.compile(r"[^\W\d][\w.$-]*")
 _PREFIX_NAMES = word_set(
     """
-    public pub publishable next prev previous continuation continue csrf xsrf antiforgery forgery verification cursor
-    sync delta skip page paging pagination number num max min total prompt completion input output cached foreign
-    primary sort partition design symbol tracking idempotency dedup captcha recaptcha site bos eos pad unk cls sep mask
-    stop special hash etag change resume watch consistency view correlation keyboard registry shortcut count used
-    remaining forgot forgotten card lost wrong invalid incorrect missing expired no without unsubscribe
+    public pub publishable next prev previous continuation continue csrf xsrf anti antiforgery forgery verification cursor
+    sync delta skip page paging pagination nav pager number foreign sort partition design symbol tracking idempotency
+    dedup captcha recaptcha site bos eos pad unk cls sep mask stop hash etag change resume watch consistency view
+    correlation keyboard registry shortcut count forgot forgotten unsubscribe lock update request sequence upload query
+    scroll ordering revision transaction palabra palabras palavra palavras
     """
 )
 _SUFFIX_NAMES = word_set(
     """
+    args arg argument arguments kwargs func function handler callback factory test tests case cases through fail
     hash hashes hashed name names length len count counts counter policy policies id ids identifier url uri urls type
     types field fields file filename path paths folder expiry expires expired expiration ttl lifetime age min max limit
     limits usage used required requirement requirements reset hint label help prompt placeholder rotation manager
@@ -73,16 +74,29 @@ def secret_name(name: str, before: str = "") -> bool:
     >>> secret_name("DB_PASSWORD"), secret_name("password_hash"), secret_name("token", "page"), secret_name("monkey")
     (True, False, False, False)
     """
-    words = parts(name)
+    words = [part for word in parts(name) for part in _split(word)]
     known = any(word in _SECRET_NAMES or word.endswith(_SECRET_ENDINGS) or not word.isascii() for word in words)
     about = words[-1:] and words[-1] in _SUFFIX_NAMES
     return known and not about and _PREFIX_NAMES.isdisjoint(words + parts(before))
 
 
+def _split(word: str) -> list[str]:
+    """``word`` in two where it ends with a word for a secret, as ``skiptoken``."""
+    for ending in _SECRET_ENDINGS:
+        if word.endswith(ending) and word != ending:
+            return [word.removesuffix(ending), ending]
+    return [word]
+
+
 @confirm
 def assigned_name(hit: Hit) -> bool:
-    """The identifier before the value is a secret's own name: not its hash, its length, its policy, a page token."""
+    """The identifier before the value is a secret's own name: not its hash, its length, its policy, a page token.
+
+    In an Amazon resource name (``arn:...:secret:name``) the word names a kind of resource.
+    """
     before = hit.before(WINDOW)
+    if "arn:" in before.rpartition(" ")[2]:
+        return False
     names = list(_NAME.finditer(before))
     for index in range(len(names) - 1, -1, -1):
         if mentions_secret(names[index][0]):
