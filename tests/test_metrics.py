@@ -343,6 +343,19 @@ def test_the_service_is_as_old_as_its_first_worker(folder: Path) -> None:
     assert value(found, "sentra_start_time_seconds") == pytest.approx(time.time() - 1000, abs=60)
 
 
+def test_a_reload_does_not_make_the_service_younger(counted: Metrics) -> None:
+    counted.configured("aaa", "1.0.0", time.monotonic() - 1000)
+    counted.configured("bbb", "1.0.0", time.monotonic())
+    assert value(counted, "sentra_uptime_seconds") == pytest.approx(1000, abs=60)
+
+
+def test_a_start_that_is_not_written_yet_is_not_told(counted: Metrics) -> None:
+    counted._cell("sentra_start_time_seconds")
+    found = samples(counted)
+    assert value(found, "sentra_start_time_seconds") is None
+    assert value(found, "sentra_uptime_seconds") is None
+
+
 def test_build_info_names_the_versions(counted: Metrics) -> None:
     counted.configured("aaa", "1.2.3", time.monotonic())
     (labels,) = [dict(labels) for name, labels in samples(counted) if name == "sentra_build_info"]
@@ -635,6 +648,12 @@ def test_scrapes_during_writes_and_kills_are_whole_and_never_fall(folder: Path, 
         thread.join()
         scraper.close()
     assert failures == []
+
+
+def test_files_are_allocated_in_full_before_they_are_mapped(counted: Metrics) -> None:
+    counted.configured("aaa", "1.0.0", time.monotonic())
+    for path in counted.folder.glob("*.db"):
+        assert path.stat().st_blocks * 512 >= path.stat().st_size, path.name
 
 
 def test_a_disk_that_cannot_back_a_file_is_an_error_at_the_start(folder: Path) -> None:

@@ -226,14 +226,11 @@ class Metrics:
         """The cells for blocks and for withheld blocks of a rule. Rules beyond a limit share one: series cost memory."""
         cells = self._rules.get((plugin, rule))
         if cells is None:
-            full = len(self._rules) >= MAX_RULES
-            label = OTHER_RULES if full else rule
-            cells = (
+            label = rule if len(self._rules) < MAX_RULES else OTHER_RULES
+            cells = self._rules[(plugin, rule)] = (
                 self._cell("sentra_blocks_total", plugin, label),
                 self._cell("sentra_audit_suppressed_total", plugin, label),
             )
-            if not full:
-                self._rules[(plugin, rule)] = cells
         return cells
 
     def error(self, code: int, seconds: float, to_judge: bool = True) -> None:

@@ -101,7 +101,6 @@ DEFINITIONS: tuple[Definition, ...] = (
         "1 for each configuration in force; more than one hash means that workers differ.",
         ("hash",),
         merge="livemax",
-        zero_is_absent=True,
     ),
     Definition(
         "sentra_config_last_load_timestamp_seconds",
@@ -109,7 +108,6 @@ DEFINITIONS: tuple[Definition, ...] = (
         "When a configuration was last taken over, as Unix time.",
         unit="seconds",
         merge="livemax",
-        zero_is_absent=True,
     ),
     Definition(
         "sentra_config_last_reload_success",
@@ -124,7 +122,6 @@ DEFINITIONS: tuple[Definition, ...] = (
         "1, with the versions of Sentra, Python and the scan engine's binding.",
         ("version", "python", "hyperscan"),
         merge="livemax",
-        zero_is_absent=True,
     ),
     Definition(
         "sentra_start_time_seconds",
