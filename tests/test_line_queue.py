@@ -7,8 +7,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import pytest
-
 from sentra.line_queue import LineQueue, Mirror
 
 FAILURE = OSError(28, "No space left on device")
@@ -211,12 +209,12 @@ def test_a_mirror_waits_for_a_stream_that_does_not_block() -> None:
     os.close(writer)
 
 
-@pytest.mark.parametrize("size", [10_000])
-def test_lines_of_several_processes_on_one_stream_do_not_mix(size: int) -> None:
-    """Each line is larger than what a pipe takes in one piece."""
+def test_lines_of_several_processes_on_one_stream_do_not_mix() -> None:
+    """Each line is larger than a pipe, so that it takes several writes."""
+    size, count = 150_000, 5
     code = (
         "import sys\nfrom sentra.line_queue import Mirror\nmirror = Mirror('pipe', 1)\n"
-        f"[mirror.put(sys.argv[1].encode() * {size}) for _ in range(50)]\nmirror.close()\n"
+        f"[mirror.put(sys.argv[1].encode() * {size}) for _ in range({count})]\nmirror.close()\n"
     )
     reader, writer = os.pipe()
     processes = [subprocess.Popen([sys.executable, "-c", code, letter], stdout=writer) for letter in "abc"]
@@ -224,4 +222,4 @@ def test_lines_of_several_processes_on_one_stream_do_not_mix(size: int) -> None:
     with os.fdopen(reader, "rb") as stream:
         lines = stream.read().splitlines()
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert sorted(lines) == sorted(letter * size for letter in (b"a", b"b", b"c") for _ in range(50))
+    assert sorted(lines) == sorted(letter * size for letter in (b"a", b"b", b"c") for _ in range(count))

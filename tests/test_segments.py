@@ -67,9 +67,10 @@ def test_an_unfinished_compression_is_done_again(tmp_path: Path) -> None:
     assert names(tmp_path) == [f"{STAMPS[0]}.gz", STAMPS[1]]
 
 
-def test_a_segment_that_stands_twice_keeps_its_compressed_form(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_segment_that_stands_twice_keeps_its_compressed_form(tmp_path: Path, compress: bool) -> None:
     path = lay(tmp_path, STAMPS[0], f"{STAMPS[0]}.gz", STAMPS[1])
-    tidy(path, keep=5, compress=True)
+    tidy(path, keep=5, compress=compress)
     assert names(tmp_path) == [f"{STAMPS[0]}.gz", STAMPS[1]]
 
 
