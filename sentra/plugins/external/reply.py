@@ -55,7 +55,9 @@ def decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise CallError("html" if body.lstrip()[:1] == b"<" else "not_json") from None
+        if body.lstrip()[:1] == b"<":
+            raise CallError("html") from None
+        raise CallError("not_json") from None
 
 
 def _problems(definition: Definition, field: str) -> Iterator[str]:
