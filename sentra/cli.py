@@ -144,8 +144,10 @@ def _judge(assembly: Assembly, body: bytes) -> dict[str, Any]:
     except RequestError as error:
         return {"outcome": "error", "errorCode": error.code, "message": error.message}
     budget = assembly.settings.plugin_budget_ms / 1000
-    decision, _ = assembly.pipeline.decide(request, time.monotonic() + budget)
+    decision, _ = assembly.pipeline.decide_alone(request, time.monotonic() + budget, body)
     result: dict[str, Any] = {"outcome": "block" if decision.blocked else "allow"}
+    if decision.errors:
+        result["errors"] = decision.errors
     if decision.verdict is not None:
         verdict, finding = decision.verdict, decision.verdict.finding
         result |= {"withheld": decision.withheld, "blockedBy": verdict.plugin, "reasonCode": verdict.reason_code}

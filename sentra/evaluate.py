@@ -126,7 +126,7 @@ def _judge(assembly: Assembly, body: bytes) -> tuple[bool, str | None, str | Non
         request = wire.decode_request(body)
     except RequestError:
         return False, None, None, None
-    decision, _ = assembly.pipeline.decide(request, time.monotonic() + BUDGET_SECONDS)
+    decision, _ = assembly.pipeline.decide_alone(request, time.monotonic() + BUDGET_SECONDS, body)
     verdict = decision.verdict
     if verdict is None:
         return False, None, None, None

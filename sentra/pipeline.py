@@ -61,7 +61,7 @@ class Pipeline:
     def decide(self, request: AnalyzeRequest, deadline: float) -> tuple[Decision, Context]:
         """The decision on ``request``, due at ``deadline`` on the clock, and what was looked at to reach it.
 
-        Raises ``TypeError`` when there are outside services to ask: that is ``decide_async``.
+        Raises ``TypeError`` when there are outside services to ask: that takes ``decide_async`` or ``decide_alone``.
         """
         if self.external:
             raise TypeError("outside services can only be asked by decide_async")
@@ -86,6 +86,21 @@ class Pipeline:
         finally:
             calls.end()
         return self._decision(verdict, run, context), context
+
+    def decide_alone(self, request: AnalyzeRequest, deadline: float, body: bytes = b"") -> tuple[Decision, Context]:
+        """As ``decide``, for the command line: outside services are asked in an event loop that lives for this request."""
+        return (
+            asyncio.run(self._decide_between(request, deadline, body))
+            if self.external
+            else self.decide(request, deadline)
+        )
+
+    async def _decide_between(self, request: AnalyzeRequest, deadline: float, body: bytes) -> tuple[Decision, Context]:
+        await self.start()
+        try:
+            return await self.decide_async(request, deadline, body)
+        finally:
+            await self.stop()
 
     def _look(self, request: AnalyzeRequest, run: "_Run") -> Context:
         inspection = run.timed("segment", lambda: inspect(request))
@@ -163,7 +178,6 @@ class Pipeline:
         """Everything that any plugin finds in a request, for masking what is recorded of it."""
         context.scanned.renew()
         return [finding for plugin in self.local for finding in plugin.findings(context)]
-
 
     def masked(self, text: str, source: Source, context: Context) -> str:
         """``text``, a part of the request that is to be shown, with everything masked in it that a rule finds there."""

@@ -249,6 +249,16 @@ def test_outside_services_cannot_be_asked_without_waiting() -> None:
         pipeline_of(Outside("x")).decide(external.context_of().request, time.monotonic() + 5)
 
 
+def test_one_pipeline_can_ask_from_one_event_loop_after_another(hostile: int) -> None:
+    pipeline = bad_pipeline(hostile, "html", fail_open=True)
+    request = external.context_of().request
+    for _ in range(3):
+        decision, _ = pipeline.decide_alone(request, time.monotonic() + 5)
+        assert decision.errors == ("external_test: html",)
+    decision, _ = pipeline_of(Local("a", True)).decide_alone(request, time.monotonic() + 5)
+    assert blamed(decision) == "a"
+
+
 def test_health_tells_of_each_outside_service() -> None:
     assert pipeline_of(Local("a"), Outside("x")).health() == {"x": {"asked": 0}}
 

@@ -51,13 +51,14 @@ class Client:
         self._url = _call_url(definition)
         self._session: aiohttp.ClientSession | None = None
         self._stopped = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle = _set_event()
         self.in_flight = 0
 
     async def start(self) -> None:
         """Prepare the connection pool; connections themselves are made by calls."""
         self._stopped = False
+        if not self.in_flight:
+            self._idle = _set_event()
         self._opened()
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -154,6 +155,12 @@ class Client:
             if len(received) > most:
                 raise CallError("too_large")
         return bytes(received)
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 class _NothingReceived(CallError):
