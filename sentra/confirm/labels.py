@@ -9,7 +9,7 @@ import re2
 from sentra.confirm import WINDOW_BYTES, Confirm, Hit, Search, confirm, factory, spoken
 from sentra.confirm.tables import column_header
 
-AFTER_BYTES = 28
+AFTER_BYTES = 60
 KEY_BYTES = 60
 
 _FILLERS = (
@@ -33,7 +33,7 @@ _OTHER = re2.compile(
     ).encode()
 )
 _KEY = re2.compile(
-    rb"""(?:[\n,;{(|"'>\\]|\.\s)?([^\n,;{}(|"'<>\\=:]{1,60})(?:["'\\]{0,4}\s?[:=]\s?|>\s?)["'\\\[({*`]{0,6}$"""
+    rb"""(?:[\n,;{(|">\\]|\.\s)?([^\n,;{}(|"<>\\=:]{1,60})(?:["'\\]{0,4}\s?[:=]\s?|>\s?)["'\\\[({*`]{0,6}$"""
 )
 _GENERIC = re2.compile(
     rb"(?i)^\W*(?:the )?(?:numbers?|no|nr|num|values?|ids?|content|text|body|messages?|query|input|prompt|note|notes|comment|"
@@ -43,8 +43,9 @@ _GENERIC = re2.compile(
 
 @confirm
 def unlabelled(hit: Hit) -> bool:
-    """No name of something else (an order, a build, a timestamp) stands right before the value."""
-    before = spoken(_window(hit, WINDOW_BYTES))
+    """No name of something else (an order, a build, a timestamp) stands right before the value or over its column."""
+    header = column_header(hit.buffer, hit.start, hit.low)
+    before = spoken(_window(hit, WINDOW_BYTES) if header is None else header)
     other = _OTHER.search(before)
     return other is None or _named_later(hit.context, before, other.start(1))
 

@@ -144,7 +144,7 @@ def abn(rng: R) -> str:
 
     def draw() -> str | None:
         text = digits(rng, 11, "123456789")
-        return text if (weighted(text, weights) - 10) % 89 == 0 else None
+        return text if text >= "11" and (weighted(text, weights) - 10) % 89 == 0 else None
 
     return grouped(_until(rng, draw), (2, 3, 3), rng.choice([" ", ""]))
 
@@ -284,7 +284,7 @@ def birth(rng: R) -> str:
 
 def vin(rng: R) -> str:
     table = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
-    body = letters(rng, 3, "WVJ1") + letters(rng, 14, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789")
+    body = letters(rng, 3, "WVJ1") + letters(rng, 10, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789") + digits(rng, 4)
     total = sum((table[c] if c in table else int(c)) * w for c, w in zip(body, (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2), strict=True))
     return f"{body[:8]}{'0123456789X'[total % 11]}{body[9:]}"
 
