@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import uvloop
 
 from sentra.definitions import Definition
 from sentra.findings import Decision, Verdict
@@ -39,7 +40,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         assert {task for task in left if not task.done()} == set()
         return result
 
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(checked())
 
 
