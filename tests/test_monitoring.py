@@ -37,7 +37,14 @@ SAMPLES = {
 }
 SCRAPED = {"job", "instance", "le"}
 NOT_WATCHED = {"sentra_start_time_seconds"}  # the dashboard has the uptime
-EMPTY = {"Withheld blocks by rule: ", "Configuration changes"}  # without audit mode and reloads
+EMPTY = {  # without audit mode, reloads and outside services
+    "Withheld blocks by rule: ",
+    "Blocks by plugin: - {{plugin}}",
+    "Configuration changes",
+    "Calls: {{plugin}} {{outcome}}",
+    "Calls under way: {{plugin}}",
+    "Open breakers: {{plugin}}",
+}
 SECRET = "AKIA" + "Q5RT2YWXK3LM7PNB"
 
 

@@ -28,7 +28,7 @@ from sentra.metrics.definitions import BY_NAME, DEFINITIONS, SECONDS, Definition
 from sentra.metrics.files import Cell, Files, Slot, close_quietly, merged
 from sentra.metrics.services import Health, Services
 
-MAX_RULES = 500
+MAX_RULES = 1000
 OTHER_RULES = "other"
 NOTHING: Mapping[str, float] = {}
 BOUNDS_MS = tuple(bound * 1000 for bound in SECONDS)
@@ -136,7 +136,7 @@ class Metrics:
         self._files = Files(slot)
         self._close = weakref.finalize(self, _close, self._files, self.folder if folder is None else None, os.getpid())
         self._cells: dict[tuple[str, ...], Cell] = {}
-        self._rules: dict[tuple[str, str], tuple[Cell, Cell]] = {}
+        self._rules: dict[tuple[str, str, str], Cell] = {}
         self._journals: list[_Journal] = []
         self._services = Services(self._cell)
         self._cpu = time.process_time()
@@ -198,8 +198,8 @@ class Metrics:
         else:
             self._allow.inc()
         if decision.verdict is not None and (decision.blocked or decision.withheld):
-            blocks, withheld = self._rule(decision.verdict.plugin, decision.verdict.rule_id or "")
-            (blocks if decision.blocked else withheld).inc()
+            name = "sentra_blocks_total" if decision.blocked else "sentra_audit_suppressed_total"
+            self._rule(name, decision.verdict.plugin, decision.verdict.rule_id or "").inc()
         if decision.late or decision.errors:
             self._mishaps(decision)
         self._took(seconds * 1000)
@@ -222,16 +222,13 @@ class Metrics:
         for error in decision.errors:
             self._cell("sentra_plugin_errors_total", error.partition(":")[0]).inc()
 
-    def _rule(self, plugin: str, rule: str) -> tuple[Cell, Cell]:
-        """The cells for blocks and for withheld blocks of a rule. Rules beyond a limit share one: series cost memory."""
-        cells = self._rules.get((plugin, rule))
-        if cells is None:
+    def _rule(self, name: str, plugin: str, rule: str) -> Cell:
+        """The number of blocks, real or withheld, of a rule. Rules beyond a limit share one: series cost memory."""
+        cell = self._rules.get((name, plugin, rule))
+        if cell is None:
             label = rule if len(self._rules) < MAX_RULES else OTHER_RULES
-            cells = self._rules[(plugin, rule)] = (
-                self._cell("sentra_blocks_total", plugin, label),
-                self._cell("sentra_audit_suppressed_total", plugin, label),
-            )
-        return cells
+            cell = self._rules[(name, plugin, rule)] = self._cell(name, plugin, label)
+        return cell
 
     def error(self, code: int, seconds: float, to_judge: bool = True) -> None:
         """Count one answer with the contract's error ``code`` after ``seconds``.
