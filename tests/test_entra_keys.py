@@ -1,6 +1,7 @@
 """Signing keys: what is taken from a published set, when it is fetched, and what survives."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -51,8 +52,8 @@ PASSED_OVER = {
     "no modulus": jwks.jwk("key-9", n=None),
     "modulus is no base64": jwks.jwk("key-9", n="!" * 300),
     "modulus of 200 000 digits": jwks.jwk("key-9", n="_" * 200_000),
-    "1024 bits": jwks.jwk("key-9", n=jwks.jwk("key-9")["n"][:171]),
-    "2048 digits that are mostly zeros": jwks.jwk("key-9", n="A" * 200 + jwks.jwk("key-9")["n"][:142]),
+    "1024 bits": jwks.jwk("key-9", bits=1024),
+    "2048 digits that are mostly zeros": jwks.jwk("key-9", n=jwks.b64u(bytes(150) + b"\xc5" * 106)),
     "modulus is not ASCII": jwks.jwk("key-9", n="\u00e9" * 342),
     "even exponent": jwks.jwk("key-9", e="Ag"),
     "exponent one": jwks.jwk("key-9", e="AQ"),
@@ -184,7 +185,7 @@ BAD_ANSWERS: dict[str, tuple[Callable[[JwksServer], jwks.Answer], str]] = {
     "not found": (lambda _: jwks.body(GOOD_BODY, 404), "status 404"),
     "redirect": (lambda server: jwks.body(b"", 302, Location=f"{server.authority}/elsewhere"), "status 302"),
     "HTML": (lambda _: jwks.body(b"<html>hello</html>", kind="text/html"), "no key set"),
-    "compressed": (lambda _: jwks.body(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"), "no key set"),
+    "compressed": (lambda _: jwks.body(gzip.compress(GOOD_BODY), Content_Encoding="gzip"), "no key set"),
     "huge": (lambda _: jwks.body(GOOD_BODY + b" " * 300_000), "larger than 262144"),
     "endless": (lambda server: server.endless, "larger than 262144"),
     "hanging": (lambda server: server.hang, "within"),
