@@ -63,7 +63,7 @@ class RulePack:
     def _complete(self, combination: Combination, weak: list[Finding]) -> Finding | None:
         """The first finding of a place that holds one of each entry, if there is such a place."""
         places: dict[str, list[Finding]] = {}
-        for finding in sorted(weak, key=_start):
+        for finding in sorted((f for f in weak if _placed(f, combination.near)), key=_start):
             places.setdefault(finding.span.path if combination.within == "segment" else "", []).append(finding)
         for found in places.values():
             first, *others = (self._of(entry, found) for entry in combination.all)
@@ -82,6 +82,11 @@ class RulePack:
 
 def _start(finding: Finding) -> int:
     return finding.span.start
+
+
+def _placed(finding: Finding, near: int) -> bool:
+    """Is the finding's place known well enough? In a long view of a whole text it is anywhere in that text."""
+    return not near or finding.span.view is None or finding.span.end - finding.span.start <= 2 * near
 
 
 def _beside(finding: Finding, others: list[Finding], near: int) -> bool:
