@@ -412,6 +412,19 @@ def test_a_token_that_no_header_can_carry_is_refused_without_being_shown() -> No
     assert "cret" not in str(caught.value)
 
 
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """A certificate authority of the test's own, and what it signs, as files."""
 
@@ -440,9 +453,18 @@ class Authority:
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(start)
         builder = builder.not_valid_after(now + datetime.timedelta(days=days))
         builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        for extension in self._identifiers(key):
+            builder = builder.add_extension(extension, critical=False)
+        if authority:
+            builder = builder.add_extension(SIGNS_CERTIFICATES, critical=True)
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName([_san(host) for host in hosts]), critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+    def _identifiers(self, key: Any) -> list[x509.ExtensionType]:
+        """What Python 3.13 asks of every certificate."""
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        return [own, x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())]
 
     def _write(self, name: str, content: bytes) -> str:
         file = self.folder / name
