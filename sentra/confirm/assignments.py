@@ -5,6 +5,8 @@ Everything here looks at no more than the value (at most 256 characters) and a w
 
 import re
 
+import re2
+
 from sentra.confirm import Hit, confirm
 from sentra.confirm.names import repeats_name
 from sentra.confirm.secrets import is_placeholder, is_uuid, shannon
@@ -20,16 +22,15 @@ _STOP_VALUES = word_set(
     p@ssw0rd p@ssword password1 password123 pass1234 mypassword mysecretpassword secret123 yourpassword
     """
 )
-_REFERENCE = re.compile(
-    r"\$\{|\{\{|\{%|<%|%\(|%[sdv]\b|\$\(|#\{|@\{|\[\[|^\$?\{[^{}]*\}?$|^<[^<>]*>?$|^\[[^\[\]]*\]?$|^\$[A-Za-z_]\w*$"
+_REFERENCE = re2.compile(
+    r"(?i)\$\{|\{\{|\{%|<%|%\(|%[sdv]\b|\$\(|#\{|@\{|\[\[|^\$?\{[^{}]*\}?$|^<[^<>]*>?$|^\[[^\[\]]*\]?$|^\$[A-Za-z_]\w*$"
     r"|^\$env:|^%\w+%?$|^--?[a-z-]+$|[a-z_]\(|\(\)|\[['\"]|^@\w+\(|^![A-Z][A-Za-z]*$|::|=>|->|^arn:"
     r"|^(?:vault|ssm|op|env|file|kms|sm):|keyvault|secretref|valuefrom|secretmanager"
     r"|(?:^|[._-])(?:environ|process\.env|getenv|import\.meta)"
     r"|^(?:self|this|args|opts|options|config|conf|cfg|settings|secrets|env|ctx|context|req|request|props|params|data|user"
     r"|creds|credentials|event|vars?|local|input|form|body|os|process|app|session|response|res|result)[.\[][A-Za-z_'\"]"
     r"|\[[a-zA-Z0-9^]-|\{\d+,|^[A-Za-z_.]+\["
-    r"|https?:|://|^(?:\.{1,2}|~)/|\.\.\.|\u2026|\*\*\*|\u2022\u2022",
-    re.IGNORECASE,
+    r"|https?:|://|^(?:\.{1,2}|~)/|\.\.\.|\x{2026}|\*\*\*|\x{2022}\x{2022}"
 )
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\[\w*\]?)?")
 _DATE = re.compile(
@@ -128,7 +129,7 @@ def _literal(value: str, least: int) -> bool:
     """``value`` is written out: long enough, no placeholder, no reference to where the secret is kept."""
     if not least <= len(value) <= 256 or is_placeholder(value) or value.lower().strip("_-.!#") in _STOP_VALUES:
         return False
-    if len(set(value)) < 4 or _REFERENCE.search(value):
+    if len(set(value)) < 4 or _REFERENCE.search(value) is not None:
         return False
     return not (_DATE.fullmatch(value) or _MAIL.fullmatch(value) or _FILE.fullmatch(value) or _path_like(value))
 

@@ -1,6 +1,6 @@
 """How vendors' tokens begin: what has a rule of its own is not named again by the rules for any assignment."""
 
-import re
+import re2
 
 from sentra.confirm import Hit, confirm
 
@@ -31,7 +31,7 @@ SHAPES: tuple[str, ...] = (
 )
 """Patterns of the beginnings of tokens, long enough that a rule for the vendor finds what follows."""
 
-_VENDOR = re.compile("|".join(SHAPES))
+_VENDOR = re2.compile("|".join(SHAPES))
 
 
 def is_vendor_token(value: str) -> bool:
