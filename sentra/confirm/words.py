@@ -12,7 +12,7 @@ def word_set(text: str) -> frozenset[str]:
 
 _BIGRAMS = word_set(
     """
-    ab ac ad ag ai al am an ap ar as at au ay ba be bi bl bo br bu ca ce ch ci ck cl co cr ct cu da de di do du ea ec ed
+    zu ug uf eu ab ac ad ag ai al am an ap ar as at au ay ba be bi bl bo br bu ca ce ch ci ck cl co cr ct cu da de di do du ea ec ed
     ee ei el em en er es et ev ex fa fe fi fo fr fu ga ge gh gi go gr gu ha he hi ho ht ia ic id ie if ig il im in io ir
     is it iv ke ki la le li ll lo ls lt lu ly ma me mi mm mo mp mu na nc nd ne ng ni nn no ns nt nu oa ob oc od of og ok
     ol om on oo op or os ot ou ov ow pa pe ph pi pl po pp pr pt pu qu ra rd re rg ri rk rl rm rn ro rr rs rt ru ry sa sc

@@ -1,0 +1,166 @@
+"""Second looks at assignments: whose name is a secret's, which value is written out and random, what is made of words."""
+
+import random
+
+import pytest
+
+from sentra.confirm import Hit, parse
+from sentra.confirm.names import secret_name
+from sentra.confirm.vendors import is_vendor_token
+from sentra.confirm.words import made_of_words, parts, wordlike
+from tests.corpora.secrets import fill
+
+RNG = random.Random(12)
+
+
+def hit(value: str, before: str = "", after: str = "") -> Hit:
+    left, middle, right = before.encode(), value.encode(), after.encode()
+    buffer = left + middle + right
+    return Hit(buffer, len(left), len(left) + len(middle), 0, len(buffer))
+
+
+def holds(spec: str, value: str, before: str = "", after: str = "") -> bool:
+    return parse(spec)(hit(value, before, after))
+
+
+@pytest.mark.parametrize("word", ["required", "authentication", "password", "Zugang", "cliente", "maintenant"])
+def test_a_word_reads_like_one(word: str) -> None:
+    assert wordlike(word)
+
+
+@pytest.mark.parametrize("text", ["rise_to_the_sky", "prod-database-key", "getUserAccessToken", "Team-Ops/Database"])
+def test_joined_words_are_words(text: str) -> None:
+    assert made_of_words(text)
+
+
+def test_random_text_is_hardly_ever_made_of_words() -> None:
+    rng = random.Random(9)
+    assert sum(made_of_words(fill("{b62:32}", rng)) for _ in range(2_000)) <= 4
+    assert not made_of_words("123456")
+
+
+def test_an_identifier_falls_into_its_words() -> None:
+    assert parts("dbPassword_hash-v2.APIKey") == ["db", "password", "hash", "v", "2", "api", "key"]
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "DB_PASSWORD", "clientSecret", "x-api-key", "userpwd", "refresh_token", "Kennwort", "hasło"]
+)
+def test_a_secret_s_name(name: str) -> None:
+    assert secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "monkey",
+        "secretary",
+        "password_hash",
+        "token_count",
+        "nextPageToken",
+        "csrfToken",
+        "skiptoken",
+        "publicKey",
+        "secret_name",
+        "passenger",
+        "",
+    ],
+)
+def test_another_name(name: str) -> None:
+    assert not secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("DB_PASSWORD=", True),
+        ("next page token: ", False),
+        ("public key: ", False),
+        ("arn:aws:secretsmanager:eu-west-1:1:secret:", False),
+        ("パスワード：", True),
+        ("value ", False),
+    ],
+)
+def test_the_name_before_a_value(before: str, expected: bool) -> None:
+    assert holds("assigned_name", "x", before) is expected
+
+
+PASSWORDS = ["Kq7wZ2rT9x!", "Sommer#2031", "t5Gk9pWq2z", "vaR9-tqLm2", "xkqzvbnwrt"]
+NO_PASSWORDS = [
+    "required",
+    "minimum",
+    "${DB_PASSWORD}",
+    "{{ password }}",
+    "<password>",
+    "getPassword(user2)",
+    "os.environ['X1']",
+    "process.env.DB_PASS",
+    "$DB_PASSWORD1",
+    "%PASSWORD%",
+    "config.db.password",
+    "2025-03-04T10:22:31Z",
+    "ann@acme.test",
+    "https://acme.test/Login2",
+    "********",
+    "changeme-Now1",
+    "password1",
+    "list[Type",
+    "guide-2024.pdf",
+    "vault:kv/data/db1",
+    "short1!",
+]
+
+
+@pytest.mark.parametrize("value", PASSWORDS)
+def test_a_password_behind_its_name(value: str) -> None:
+    assert holds("password_value", value, "password: ")
+
+
+@pytest.mark.parametrize("value", NO_PASSWORDS)
+def test_no_password_behind_its_name(value: str) -> None:
+    assert not holds("password_value", value, "password: ")
+
+
+def test_a_value_that_repeats_its_name_is_no_secret() -> None:
+    assert not holds("password_value", "new_Password.2", "new_password = ")
+    assert not holds("secret_value", "apiKey2Value8x", '"apiKey": "')
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["rise_to_the_sky_2024", "authentication-service", "abc123xyz456def", "512", "deadbeef", "/var/run/secrets/token2"],
+)
+def test_no_machine_made_secret(value: str) -> None:
+    assert not holds("secret_value", value, "token=")
+
+
+@pytest.mark.parametrize("shape", ["{b62:32}", "{hex:40}", "{b64:44}", "{uuid}", "{url:48}"])
+def test_machine_made_secrets(shape: str) -> None:
+    rng = random.Random(4)
+    assert sum(holds("secret_value", fill(shape, rng), "token=") for _ in range(200)) >= 198
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("Kq7wZ2", True), ("option", False), ("3306", False), ("--force", False), ("hunter2", True)]
+)
+def test_an_option_s_operand(value: str, expected: bool) -> None:
+    assert holds("option_password", value, "--password ") is expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("hunter", True), ("password", False), ("{0}", False), ("***", False)])
+def test_an_explicit_place_takes_any_literal(value: str, expected: bool) -> None:
+    assert holds("explicit_password", value, "://user:", "@host") is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("Tr0ub4dor#3x", True), ("Policy-2024", False), ("KB0012345", False), ("forgotten!", False)]
+)
+def test_a_password_in_a_sentence(value: str, expected: bool) -> None:
+    assert holds("prose_password", value, "the password is ") is expected
+
+
+def test_a_vendor_s_token_is_left_to_its_own_rule() -> None:
+    token = fill("ghp_{b62:36}", RNG)
+    assert is_vendor_token(token)
+    assert not holds("secret_value", token, "token=")
+    assert not is_vendor_token("ghp_short")
