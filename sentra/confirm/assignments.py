@@ -29,7 +29,7 @@ _REFERENCE = re2.compile(
     r"|(?:^|[._-])(?:environ|process\.env|getenv|import\.meta)"
     r"|^(?:self|this|args|opts|options|config|conf|cfg|settings|secrets|env|ctx|context|req|request|props|params|data|user"
     r"|creds|credentials|event|vars?|local|input|form|body|os|process|app|session|response|res|result)[.\[][A-Za-z_'\"]"
-    r"|\[[a-zA-Z0-9^]-|\{\d+,|^[A-Za-z_.]+\["
+    r"|^\(?\[?\{|\]\[|\[[a-zA-Z0-9^]-|\{\d+,|^[A-Za-z_.]+\["
     r"|https?:|://|^(?:\.{1,2}|~)/|\.\.\.|\x{2026}|\*\*\*|\x{2022}\x{2022}"
 )
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\[\w*\]?)?")
@@ -136,8 +136,10 @@ def _literal(value: str, least: int) -> bool:
 
 def _path_like(value: str) -> bool:
     """``value`` is words joined by dots or slashes: a member or a file."""
-    path = value.startswith("/") or _DOTTED.fullmatch(value) is not None
-    return path and made_of_words(value)
+    dotted = _DOTTED.fullmatch(value) is not None
+    if dotted and not any(map(str.isdigit, value)):
+        return True
+    return (dotted or value.startswith("/")) and made_of_words(value)
 
 
 def _prose_like(value: str) -> bool:
