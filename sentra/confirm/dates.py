@@ -14,7 +14,11 @@ def birth_date(hit: Hit) -> bool:
     """Day, month and year in any usual order; two-digit years count, and so do months in words."""
     parts = [int(part) for part in re.findall(r"\d+", hit.value)]
     if _WORD.search(hit.value):
-        return len(parts) == 2 and any(_year(part) for part in parts) and any(0 < part <= _MOST_DAYS for part in parts)
+        return (
+            len(parts) == 2
+            and any(_FIRST_YEAR <= part <= _LAST_YEAR for part in parts)
+            and any(0 < part <= _MOST_DAYS for part in parts)
+        )
     if len(parts) != 3:
         return False
     first, middle, last = parts

@@ -58,9 +58,7 @@ def ungrouped(hit: Hit) -> bool:
     if not separator:
         return True
     before, after = hit.before(2), hit.after(2)
-    return not (
-        (before[-1:] == separator and before[:1].isdigit()) or (after[:1] == separator and after[1:].isdigit())
-    )
+    return not ((before[-1:] == separator and before[:1].isdigit()) or (after[:1] == separator and after[1:].isdigit()))
 
 
 @confirm

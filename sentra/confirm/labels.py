@@ -95,4 +95,4 @@ def _named_after(hit: Hit) -> bool:
     return match is not None and not _BREAK.search(after[: match.start()])
 
 
-_BREAK = re2.compile(rb"[0-9,;:\n|{}\"]")
+_BREAK = re2.compile(rb"[0-9,;:\n|{}\"]|\.\s")

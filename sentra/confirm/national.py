@@ -150,7 +150,13 @@ def hu_tax(hit: Hit) -> bool:
 @confirm
 def vin(hit: Hit) -> bool:
     """The ninth character is the check digit of 49 CFR 565.15."""
-    table = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+    table = dict(
+        zip(
+            "ABCDEFGHJKLMNPRSTUVWXYZ",
+            (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9),
+            strict=True,
+        )
+    )
     number = plain(hit)
     weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
     rest = sum((table[c] if c in table else int(c)) * w for c, w in zip(number, weights, strict=True)) % 11

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
-from tests.corpora import pii_national, pii_values as values
+from tests.corpora import pii_national
+from tests.corpora import pii_values as values
 
 R = random.Random
 Make = Callable[[R], str]
@@ -23,7 +24,15 @@ class Entity(NamedTuple):
 PHONE_WORDS = ("phone", "Phone number", "mobile", "cell", "Telefon", "Handynummer", "téléphone", "teléfono", "telefono", "tel", "telefone", "電話番号", "手机")  # fmt: skip
 PHONE_KEYS = ("phone", "phoneNumber", "mobile_number", "customerPhone", "contactMobile", "home_phone", "telefon")
 SSN_WORDS = ("SSN", "social security number", "Social Security", "SSN#", "ssn no.")
-SSN_KEYS = ("ssn", "customerSsn", "employee_ssn", "SSN", "socialSecurityNumber", "social_security_number", "applicantSSN")
+SSN_KEYS = (
+    "ssn",
+    "customerSsn",
+    "employee_ssn",
+    "SSN",
+    "socialSecurityNumber",
+    "social_security_number",
+    "applicantSSN",
+)
 CARD_WORDS = ("card number", "credit card", "Visa", "Kreditkarte", "tarjeta", "carte bancaire", "debit card", "card no")
 CARD_KEYS = ("cardNumber", "card_number", "creditCard", "pan", "paymentCard", "cc_number", "ccNumber")
 ANY_KEYS = ("text", "body", "message", "value", "note", "query", "content", "emailMessage/Body")
@@ -129,14 +138,48 @@ def near_miss(rng: R) -> str:
     hexed = f"{rng.getrandbits(160):040x}"
     day = f"20{rng.randint(10, 29)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
     clock = f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}:{rng.randint(0, 59):02}"
-    order = word([f"ORD-{d(rng, 8)}", d(rng, 10), f"{d(rng, 3)}-{d(rng, 7)}-{d(rng, 7)}", f"PO{d(rng, 9)}", d(rng, 9), d(rng, 12), d(rng, 8)])
-    tracking = word([f"1Z{values.letters(rng, 6, values.UPPER + values.DIGITS)}{d(rng, 10)}", d(rng, 12), d(rng, 15), f"9400{d(rng, 18)}", f"JD{d(rng, 18)}", d(rng, 10), f"RR{d(rng, 9)}DE", d(rng, 20)])
+    order = word(
+        [
+            f"ORD-{d(rng, 8)}",
+            d(rng, 10),
+            f"{d(rng, 3)}-{d(rng, 7)}-{d(rng, 7)}",
+            f"PO{d(rng, 9)}",
+            d(rng, 9),
+            d(rng, 12),
+            d(rng, 8),
+        ]
+    )
+    tracking = word(
+        [
+            f"1Z{values.letters(rng, 6, values.UPPER + values.DIGITS)}{d(rng, 10)}",
+            d(rng, 12),
+            d(rng, 15),
+            f"9400{d(rng, 18)}",
+            f"JD{d(rng, 18)}",
+            d(rng, 10),
+            f"RR{d(rng, 9)}DE",
+            d(rng, 20),
+        ]
+    )
     amount = f"{rng.randint(1, 999)},{d(rng, 3)}.{d(rng, 2)}"
     point = f"{rng.uniform(-89, 89):.6f}, {rng.uniform(-179, 179):.6f}"
     version = f"{rng.randint(0, 20)}.{rng.randint(0, 99)}.{rng.randint(0, 9999)}.{rng.randint(0, 99999)}"
     host = ".".join(str(rng.randint(1, 254)) for _ in range(4))
-    sku = word([f"{values.letters(rng, 3)}-{d(rng, 4)}-{d(rng, 3)}", f"{values.letters(rng, 2)}{d(rng, 6)}{values.letters(rng, 1)}", f"SKU{d(rng, 8)}", f"{d(rng, 3)}-{d(rng, 5)}-{values.letters(rng, 2)}"])
-    isbn = word([f"978-{d(rng, 1)}-{d(rng, 3)}-{d(rng, 5)}-{d(rng, 1)}", f"978{d(rng, 10)}", f"{d(rng, 1)}-{d(rng, 3)}-{d(rng, 5)}-{d(rng, 1)}"])
+    sku = word(
+        [
+            f"{values.letters(rng, 3)}-{d(rng, 4)}-{d(rng, 3)}",
+            f"{values.letters(rng, 2)}{d(rng, 6)}{values.letters(rng, 1)}",
+            f"SKU{d(rng, 8)}",
+            f"{d(rng, 3)}-{d(rng, 5)}-{values.letters(rng, 2)}",
+        ]
+    )
+    isbn = word(
+        [
+            f"978-{d(rng, 1)}-{d(rng, 3)}-{d(rng, 5)}-{d(rng, 1)}",
+            f"978{d(rng, 10)}",
+            f"{d(rng, 1)}-{d(rng, 3)}-{d(rng, 5)}-{d(rng, 1)}",
+        ]
+    )
     return word(
         [
             f"Where is my order {order}? It was placed on {day}.",

@@ -24,7 +24,7 @@ def itin(rng: R) -> str:
 
 
 def ein(rng: R) -> str:
-    return f"{rng.choice('10 12 20 27 33 45 52 61 74 81 95'.split())}{rng.choice(['-', '-', ''])}{digits(rng, 7)}"
+    return f"{rng.choice(['10', '12', '20', '27', '33', '45', '52', '61', '74', '81', '95'])}{rng.choice(['-', '-', ''])}{digits(rng, 7)}"
 
 
 def mbi(rng: R) -> str:
@@ -57,7 +57,9 @@ def us_passport(rng: R) -> str:
 
 
 def us_licence(rng: R) -> str:
-    return rng.choice([letters(rng, 1) + digits(rng, 7), letters(rng, 1) + digits(rng, 12), digits(rng, 8), digits(rng, 9)])
+    return rng.choice(
+        [letters(rng, 1) + digits(rng, 7), letters(rng, 1) + digits(rng, 12), digits(rng, 8), digits(rng, 9)]
+    )
 
 
 def nhs(rng: R) -> str:
@@ -70,7 +72,9 @@ def nhs(rng: R) -> str:
 
 
 def nino(rng: R) -> str:
-    prefix = rng.choice("AB CE EH GH HJ JK LM MN NP PR RS SX TW WB YZ ZE AA JC".split())
+    prefix = rng.choice(
+        ["AB", "CE", "EH", "GH", "HJ", "JK", "LM", "MN", "NP", "PR", "RS", "SX", "TW", "WB", "YZ", "ZE", "AA", "JC"]
+    )
     text = prefix + digits(rng, 6) + rng.choice("ABCD")
     shaped = grouped(text, (2, 2, 2, 2), rng.choice([" ", "", "-"]))
     return rng.choice([shaped, shaped, shaped.lower()])
@@ -108,7 +112,11 @@ _ODD = dict(zip(DIGITS + UPPER, (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 
 
 def codice(rng: R) -> str:
     year, month, day = date(rng)
-    body = letters(rng, 6, "BCDFGLMNPRSTVZ") + f"{year % 100:02}{'ABCDEHLMPRST'[month - 1]}{day + rng.choice([0, 40]):02}" + rng.choice(["H501", "F205", "L219", "A944", "Z404"])
+    body = (
+        letters(rng, 6, "BCDFGLMNPRSTVZ")
+        + f"{year % 100:02}{'ABCDEHLMPRST'[month - 1]}{day + rng.choice([0, 40]):02}"
+        + rng.choice(["H501", "F205", "L219", "A944", "Z404"])
+    )
     total = sum(_ODD[c] if i % 2 == 0 else (int(c) if c.isdigit() else UPPER.index(c)) for i, c in enumerate(body))
     text = body + UPPER[total % 26]
     return rng.choice([text, text, text.lower(), grouped(text, (3, 3, 5), " ")])
@@ -126,7 +134,7 @@ def nir(rng: R) -> str:
 
 def de_tax(rng: R) -> str:
     places = rng.sample(DIGITS[1:], 9)
-    body = places + [rng.choice(places[1:])]
+    body = [*places, rng.choice(places[1:])]
     rest = 10
     for d in body:
         rest = ((rest + int(d)) % 10 or 10) * 2 % 11
@@ -180,7 +188,9 @@ def pl_card(rng: R) -> str:
 def personnummer(rng: R) -> str:
     year, month, day = date(rng)
     number = luhn(f"{year % 100:02}{month:02}{day:02}{digits(rng, 3)}")
-    return rng.choice([f"{number[:6]}-{number[6:]}", f"{year // 100}{number[:6]}-{number[6:]}", number, f"{year // 100}{number}"])
+    return rng.choice(
+        [f"{number[:6]}-{number[6:]}", f"{year // 100}{number[:6]}-{number[6:]}", number, f"{year // 100}{number}"]
+    )
 
 
 def hetu(rng: R) -> str:
@@ -329,4 +339,3 @@ def snils(rng: R) -> str:
     body = digits(rng, 9, "1")
     check = f"{weighted(body, range(9, 0, -1)) % 101 % 100:02}"
     return rng.choice([f"{body[:3]}-{body[3:6]}-{body[6:]} {check}", body + check])
-

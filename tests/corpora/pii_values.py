@@ -41,16 +41,99 @@ def date(rng: R, first: int = 1930, last: int = 1999) -> tuple[int, int, int]:
     return rng.randint(first, last), rng.randint(1, 12), rng.randint(1, 28)
 
 
-NAMES = "anna ben carla david elena felix grace hugo irene jonas karin luca maria nils olga paul rosa sven tina uwe".split()
-SURNAMES = "miller schmidt rossi garcia novak jensen dubois kowalski silva tanaka okafor larsen costa meyer lindgren".split()
-HOSTS = "example example-mail northwind tailspin contoso-labs fabrikam blue-yonder proseware acme lucerne mail.wingtip".split()
-ENDINGS = "com org net de fr es it nl pl co.uk com.br co.jp io eu ch at se info biz app online in ca com.au".split()
+NAMES = [
+    "anna",
+    "ben",
+    "carla",
+    "david",
+    "elena",
+    "felix",
+    "grace",
+    "hugo",
+    "irene",
+    "jonas",
+    "karin",
+    "luca",
+    "maria",
+    "nils",
+    "olga",
+    "paul",
+    "rosa",
+    "sven",
+    "tina",
+    "uwe",
+]
+SURNAMES = [
+    "miller",
+    "schmidt",
+    "rossi",
+    "garcia",
+    "novak",
+    "jensen",
+    "dubois",
+    "kowalski",
+    "silva",
+    "tanaka",
+    "okafor",
+    "larsen",
+    "costa",
+    "meyer",
+    "lindgren",
+]
+HOSTS = [
+    "example",
+    "example-mail",
+    "northwind",
+    "tailspin",
+    "contoso-labs",
+    "fabrikam",
+    "blue-yonder",
+    "proseware",
+    "acme",
+    "lucerne",
+    "mail.wingtip",
+]
+ENDINGS = [
+    "com",
+    "org",
+    "net",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "nl",
+    "pl",
+    "co.uk",
+    "com.br",
+    "co.jp",
+    "io",
+    "eu",
+    "ch",
+    "at",
+    "se",
+    "info",
+    "biz",
+    "app",
+    "online",
+    "in",
+    "ca",
+    "com.au",
+]
 
 
 def email(rng: R) -> str:
     first, last = rng.choice(NAMES), rng.choice(SURNAMES)
     local = rng.choice(
-        [f"{first}.{last}", f"{first[0]}{last}", f"{first}_{last}{rng.randint(1, 99)}", f"{first}+news", f"{last}-{first}", f"info.{last}", "support", f"{first}{rng.randint(1950, 2005)}"]
+        [
+            f"{first}.{last}",
+            f"{first[0]}{last}",
+            f"{first}_{last}{rng.randint(1, 99)}",
+            f"{first}+news",
+            f"{last}-{first}",
+            f"info.{last}",
+            "support",
+            f"{first}{rng.randint(1950, 2005)}",
+        ]
     )
     address = f"{local}@{rng.choice(HOSTS)}.{rng.choice(ENDINGS)}"
     return rng.choice([address, address, address, address.upper(), address.title()])
@@ -62,13 +145,45 @@ def phone(rng: R) -> str:
 
 
 def _nanp(rng: R) -> tuple[str, str, str]:
-    area = rng.choice("212 213 305 312 404 415 503 512 617 646 702 713 206 303 416 604 514".split())
+    area = rng.choice(
+        [
+            "212",
+            "213",
+            "305",
+            "312",
+            "404",
+            "415",
+            "503",
+            "512",
+            "617",
+            "646",
+            "702",
+            "713",
+            "206",
+            "303",
+            "416",
+            "604",
+            "514",
+        ]
+    )
     return area, digits(rng, 3, "23456789"), digits(rng, 4)
 
 
 def phone_nanp(rng: R) -> str:
     a, b, c = _nanp(rng)
-    shape = rng.choice(["{}-{}-{}", "({}) {}-{}", "({}){}-{}", "{}.{}.{}", "1-{}-{}-{}", "{}-{}-{}x123", "{}-{}-{} ext. 44", "{}/{}-{}", "1 ({}) {}-{}"])
+    shape = rng.choice(
+        [
+            "{}-{}-{}",
+            "({}) {}-{}",
+            "({}){}-{}",
+            "{}.{}.{}",
+            "1-{}-{}-{}",
+            "{}-{}-{}x123",
+            "{}-{}-{} ext. 44",
+            "{}/{}-{}",
+            "1 ({}) {}-{}",
+        ]
+    )
     return shape.format(a, b, c)
 
 
@@ -90,7 +205,24 @@ _COUNTRIES = {
     "1": [(3, 3, 4)],
     "52": [(2, 4, 4)],
 }
-_MOBILE = {"44": "7", "49": "1", "33": "6", "34": "6", "39": "3", "31": "6", "41": "7", "48": "5", "46": "7", "91": "9", "81": "9", "86": "13", "55": "119", "61": "4", "1": "415", "52": "55"}
+_MOBILE = {
+    "44": "7",
+    "49": "1",
+    "33": "6",
+    "34": "6",
+    "39": "3",
+    "31": "6",
+    "41": "7",
+    "48": "5",
+    "46": "7",
+    "91": "9",
+    "81": "9",
+    "86": "13",
+    "55": "119",
+    "61": "4",
+    "1": "415",
+    "52": "55",
+}
 
 
 def phone_e164(rng: R) -> str:
@@ -171,7 +303,19 @@ def card(rng: R) -> str:
 
 def card_named(rng: R) -> str:
     """A card of a length or range that ids share: 12, 13 and 19 digits, Maestro."""
-    prefix, size = rng.choice([("4", 13), ("4", 19), ("5018", 12), ("5020", 13), ("6759", 14), ("56", 16), ("67", 18), ("62", 19), ("6304", 15)])
+    prefix, size = rng.choice(
+        [
+            ("4", 13),
+            ("4", 19),
+            ("5018", 12),
+            ("5020", 13),
+            ("6759", 14),
+            ("56", 16),
+            ("67", 18),
+            ("62", 19),
+            ("6304", 15),
+        ]
+    )
     return luhn(prefix + digits(rng, size - 1 - len(prefix)))
 
 

@@ -52,8 +52,10 @@ def in_passport(rng: R) -> str:
 
 
 def in_vehicle(rng: R) -> str:
-    state = rng.choice("MH DL KA TN UP GJ RJ WB AP TS KL HR PB MP".split())
-    return rng.choice(["", " ", "-"]).join((state, f"{rng.randint(1, 99):02}", letters(rng, 2, "ABCDEFGHJKLMNPQRSTUVWXYZ"), digits(rng, 4, "123456789")))
+    state = rng.choice(["MH", "DL", "KA", "TN", "UP", "GJ", "RJ", "WB", "AP", "TS", "KL", "HR", "PB", "MP"])
+    return rng.choice(["", " ", "-"]).join(
+        (state, f"{rng.randint(1, 99):02}", letters(rng, 2, "ABCDEFGHJKLMNPQRSTUVWXYZ"), digits(rng, 4, "123456789"))
+    )
 
 
 def gstin(rng: R) -> str:
@@ -119,7 +121,9 @@ def tw_id(rng: R) -> str:
 
 def mykad(rng: R) -> str:
     year, month, day = date(rng)
-    return grouped(f"{year % 100:02}{month:02}{day:02}{rng.randint(1, 14):02}{digits(rng, 4)}", (6, 2), rng.choice(["-", "-", ""]))
+    return grouped(
+        f"{year % 100:02}{month:02}{day:02}{rng.randint(1, 14):02}{digits(rng, 4)}", (6, 2), rng.choice(["-", "-", ""])
+    )
 
 
 def nik(rng: R) -> str:
@@ -128,7 +132,11 @@ def nik(rng: R) -> str:
 
 
 def cnic(rng: R) -> str:
-    return grouped(f"{rng.choice('3461')}{rng.choice('1234')}{digits(rng, 3, '12')}{digits(rng, 7)}{rng.choice('123456789')}", (5, 7), rng.choice(["-", "-", ""]))
+    return grouped(
+        f"{rng.choice('3461')}{rng.choice('1234')}{digits(rng, 3, '12')}{digits(rng, 7)}{rng.choice('123456789')}",
+        (5, 7),
+        rng.choice(["-", "-", ""]),
+    )
 
 
 def il_id(rng: R) -> str:
@@ -255,7 +263,9 @@ def ethereum(rng: R) -> str:
 
 
 def ipv4(rng: R) -> str:
-    return f"{rng.choice([8, 23, 34, 52, 81, 104, 151])}.{rng.randint(1, 254)}.{rng.randint(1, 254)}.{rng.randint(1, 254)}"
+    return (
+        f"{rng.choice([8, 23, 34, 52, 81, 104, 151])}.{rng.randint(1, 254)}.{rng.randint(1, 254)}.{rng.randint(1, 254)}"
+    )
 
 
 def ipv6(rng: R) -> str:
@@ -274,18 +284,49 @@ def point(rng: R) -> str:
     return f"{rng.uniform(-89, 89):.5f}, {rng.uniform(-179, 179):.5f}"
 
 
-MONTHS = "January February March April May June July August September October November December".split()
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 def birth(rng: R) -> str:
     year, month, day = date(rng)
-    return rng.choice([f"{year}-{month:02}-{day:02}", f"{day:02}.{month:02}.{year}", f"{month:02}/{day:02}/{year}", f"{day} {MONTHS[month - 1]} {year}", f"{MONTHS[month - 1]} {day}, {year}", f"{day:02}/{month:02}/{year % 100:02}"])
+    return rng.choice(
+        [
+            f"{year}-{month:02}-{day:02}",
+            f"{day:02}.{month:02}.{year}",
+            f"{month:02}/{day:02}/{year}",
+            f"{day} {MONTHS[month - 1]} {year}",
+            f"{MONTHS[month - 1]} {day}, {year}",
+            f"{day:02}/{month:02}/{year % 100:02}",
+        ]
+    )
 
 
 def vin(rng: R) -> str:
-    table = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+    table = dict(
+        zip(
+            "ABCDEFGHJKLMNPRSTUVWXYZ",
+            (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9),
+            strict=True,
+        )
+    )
     body = letters(rng, 3, "WVJ1") + letters(rng, 10, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789") + digits(rng, 4)
-    total = sum((table[c] if c in table else int(c)) * w for c, w in zip(body, (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2), strict=True))
+    total = sum(
+        (table[c] if c in table else int(c)) * w
+        for c, w in zip(body, (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2), strict=True)
+    )
     return f"{body[:8]}{'0123456789X'[total % 11]}{body[9:]}"
 
 

@@ -1,0 +1,144 @@
+"""Second looks at identifiers: what names a value, what it is part of, and the checks that are written here."""
+
+import pytest
+
+from sentra import confirm
+from sentra.confirm import Hit, parse
+from sentra.confirm.tables import column_header
+from sentra.confirm.wallets import base58check, keccak256
+from sentra.ruleset import compile_pattern, word_pattern
+
+SSN = compile_pattern(word_pattern(["ssn", "social security", "tax id"]))
+
+
+def hit(text: str, value: str, named: bool = True) -> Hit:
+    """``value`` at its first place in ``text``."""
+    buffer = text.encode()
+    start = buffer.index(value.encode())
+    return Hit(buffer, start, start + len(value.encode()), 0, len(buffer), SSN if named else None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssn: 536228714",
+        "customerSsn: 536228714",
+        "customer_ssn=536228714",
+        "SSN#536228714",
+        '{"socialSecurity": "536228714"}',
+        "<taxId>536228714</taxId>",
+        "social-security 536228714",
+        "here is 536228714 (SSN)",
+        "name,ssn\nAnn,536228714",
+        "| name | SSN |\n|---|---|\n| Ann | 536228714 |",
+        "order 12 was late; my ssn is 536228714",
+        "536228714 is the ssn",
+    ],
+)
+def test_a_word_a_key_or_a_column_names_the_value(text: str) -> None:
+    assert parse("label")(hit(text, "536228714"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "536228714",
+        "the ssn was checked for order 536228714",
+        '{"ssn": null, "employee": "536228714"}',
+        "| ssn | rows |\n|---|---|\n| none | 536228714 |",
+        "ssnap 536228714",
+        "rows 536228714. SSN: none",
+        "ssn" + " " * 90 + "536228714",
+    ],
+)
+def test_nothing_or_something_else_names_the_value(text: str) -> None:
+    assert not parse("label")(hit(text, "536228714"))
+
+
+def test_without_context_words_nothing_is_named() -> None:
+    assert not parse("label")(hit("ssn: 536228714", "536228714", named=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [
+        ("a 4155550132 b", True),
+        ("(4155550132)", True),
+        ("id:4155550132.", True),
+        ("5,4155550132", True),
+        ("\\n4155550132", True),
+        ("3f-4155550132", False),
+        ("4155550132-9", False),
+        ("0.4155550132", False),
+        ("4155550132.5", False),
+        ("x4155550132", False),
+        ("4155550132@x", False),
+    ],
+)
+def test_a_value_stands_alone(text: str, alone: bool) -> None:
+    assert parse("standalone")(hit(text, "4155550132")) is alone
+
+
+@pytest.mark.parametrize(
+    ("spec", "good", "bad"),
+    [
+        ("luhn", "4539148803436467", "4539148803436468"),
+        ("card_number", "4539148803436467", "4111111111111112"),
+        ("iban", "DE75512108001245126199", "DE75512108001245126198"),
+        ("us_ssn", "536-22-8714", "666-22-8714"),
+        ("us_ssn", "536-22-8714", "078-05-1120"),
+        ("us_itin", "912-70-1234", "912-89-1234"),
+        ("us_npi", "1234567893", "1234567890"),
+        ("us_dea", "AB1234563", "AB1234564"),
+        ("uk_nino", "AB123456C", "GB123456C"),
+        ("de_document", "T220001293", "T220001294"),
+        ("de_pension", "15070649C103", "15070649C104"),
+        ("pl_id_card", "ABA300000", "ABA400000"),
+        ("ru_snils", "112-233-445 95", "112-233-445 96"),
+        ("cn_resident", "11010519491231002X", "110105194912310021"),
+        ("sg_nric", "S1234567D", "S1234567E"),
+        ("hk_identity", "A123456(3)", "A123456(4)"),
+        ("tw_identity", "A123456789", "A123456788"),
+        ("au_medicare", "2123456701", "2123456711"),
+        ("hu_tax", "8123456786", "8123456783"),
+        ("birth_date", "31.12.1985", "31.31.1985"),
+        ("birth_date", "3 May 1985", "3 May 1785"),
+        ("public_ip", "8.8.4.4", "192.168.1.1"),
+        ("geo_point", "52.52000, 13.40495", "95.52000, 13.40495"),
+        ("phone_national", "030 901820", "2024-05-01"),
+        ("phone_national", "030 901820", "10.120.33.201"),
+        ("email_address", "a@contoso.com", "a@contoso.png"),
+        ("wallet", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb"),
+        ("wallet", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5"),
+        ("wallet", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1Beaed"),
+        ("stdnum:es.dni", "12.345.678-Z", "12.345.678-A"),
+        ("one_separator", "1-2-3", "1-2 3"),
+    ],
+)
+def test_a_check_tells_a_valid_value_from_a_near_one(spec: str, good: str, bad: str) -> None:
+    check = confirm.parse(spec)
+    assert (check(hit(good, good)), check(hit(bad, bad))) == (True, False)
+
+
+def test_keccak_of_nothing_is_the_published_one() -> None:
+    assert keccak256(b"").hex().startswith("c5d2460186f7233c927e7db2dcc703c0")
+
+
+def test_base58check_refuses_what_is_too_short() -> None:
+    assert not base58check("1111")
+
+
+def test_a_header_is_sought_only_above_the_value() -> None:
+    text = b"a,b\n1,2\n"
+    assert column_header(text, text.index(b"2"), 0) == b"b"
+    assert column_header(text, 0, 0) is None
+
+
+def test_a_far_header_costs_no_more_than_a_near_one() -> None:
+    text = b"ssn,b\n" + b"1,2\n" * 5000 + b"536228714,x"
+    assert column_header(text, len(text) - 11, 0) is None
+
+
+@pytest.mark.parametrize("name", ["customerSsn", "customer_ssn", "SSNNumber", "ssn1"])
+def test_context_words_are_found_inside_names(name: str) -> None:
+    assert parse("context")(hit(f"{name}: 5", "5"))

@@ -1,0 +1,83 @@
+"""What the pii pack finds and leaves alone, on values and look-alikes that tests/corpora/pii.py makes."""
+
+from collections.abc import Iterable
+from functools import cache
+
+import pytest
+
+from sentra import ruleset
+from sentra.cases import Bench
+from sentra.findings import Finding
+from sentra.inspection import inspect
+from sentra.plugins import BY_NAME
+from sentra.ruleset import Rule
+from sentra.scanner import Compiled, Scanner
+from sentra.wire import AnalyzeRequest
+from tests.corpora import pii
+
+PACK = ruleset.shipped("pii")
+GROUPS = {rule.id: set(rule.group) for rule in PACK.rules}
+TECHNICAL = {"IP_ADDRESS", "MAC_ADDRESS", "URL", "COORDINATES", "VIN"}
+DEFAULT_SAMPLES, OTHER_SAMPLES, NEAR_MISSES = 1500, 60, 1500
+LEAST_RECALL, LEAST_RECALL_OVERALL, MOST_FALSE = 0.97, 0.97, 0.005
+
+
+def _scanner(rules: Iterable[Rule]) -> Scanner:
+    return Scanner([Compiled(rule, BY_NAME["pii"].sources) for rule in rules])
+
+
+@cache
+def _defaults() -> Scanner:
+    return _scanner(rule for rule in PACK.rules if rule.default)
+
+
+@cache
+def _everything() -> Scanner:
+    return Bench(PACK).scanner
+
+
+def _found(scanner: Scanner, request: AnalyzeRequest) -> list[Finding]:
+    return list(scanner.scan(inspect(request)).findings("pii"))
+
+
+def _missed(scanner: Scanner, entity: str, count: int) -> list[str]:
+    """The values of ``entity`` in which no rule of that entity found anything."""
+    return [
+        value
+        for value, request in pii.positives(entity, count)
+        if not any(entity in GROUPS[finding.rule_id] for finding in _found(scanner, request))
+    ]
+
+
+@pytest.mark.parametrize("entity", pii.DEFAULTS)
+def test_default_entities_are_found_by_default_rules(entity: str) -> None:
+    missed = _missed(_defaults(), entity, DEFAULT_SAMPLES)
+    assert len(missed) / DEFAULT_SAMPLES <= 1 - LEAST_RECALL, missed[:10]
+
+
+def test_all_entities_are_found_when_chosen() -> None:
+    missed = {entity: _missed(_everything(), entity, OTHER_SAMPLES) for entity in pii.NATIONAL}
+    assert sum(map(len, missed.values())) <= (1 - LEAST_RECALL_OVERALL) * OTHER_SAMPLES * len(missed), missed
+    assert not [entity for entity, values in missed.items() if len(values) > OTHER_SAMPLES / 10]
+
+
+def test_every_entity_of_the_corpus_is_an_entity_of_the_pack() -> None:
+    assert set(pii.ENTITIES) <= set().union(*GROUPS.values())
+
+
+def test_exactly_the_five_entities_are_on_by_default() -> None:
+    assert {rule.group[0] for rule in PACK.rules if rule.default} == set(pii.DEFAULTS)
+
+
+def test_default_rules_never_fire_on_ordinary_ids_times_and_figures() -> None:
+    false = [(text, found) for text, request in pii.negatives(NEAR_MISSES) if (found := _found(_defaults(), request))]
+    assert false == []
+
+
+def test_all_rules_about_people_rarely_fire_on_ordinary_ids_times_and_figures() -> None:
+    false = [
+        (text, {finding.rule_id for finding in found})
+        for text, request in pii.negatives(NEAR_MISSES)
+        if (found := [f for f in _found(_everything(), request) if not GROUPS[f.rule_id] & TECHNICAL])
+    ]
+    assert len(false) / NEAR_MISSES <= MOST_FALSE, false[:10]
