@@ -9,10 +9,11 @@ from sentra import ruleset
 from sentra.cases import Bench
 from sentra.findings import Finding
 from sentra.inspection import inspect
-from sentra.plugins import BY_NAME
+from sentra.plugins import BY_NAME, Context
+from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
 from sentra.scanner import Compiled, Scanner
-from sentra.wire import AnalyzeRequest
+from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 from tests.corpora import pii
 
 PACK = ruleset.shipped("pii")
@@ -81,3 +82,16 @@ def test_all_rules_about_people_rarely_fire_on_ordinary_ids_times_and_figures() 
         if (found := [f for f in _found(_everything(), request) if not GROUPS[f.rule_id] & TECHNICAL])
     ]
     assert len(false) / NEAR_MISSES <= MOST_FALSE, false[:10]
+
+
+def test_values_of_one_entity_are_counted_across_its_rules() -> None:
+    rules = [rule for rule in PACK.rules if rule.default]
+    plugin = RulePack(BY_NAME["pii"], rules, min_count={"PHONE_NUMBER": 3})
+    scanner = _defaults()
+
+    def blocks(text: str) -> bool:
+        request = AnalyzeRequest(PlannerContext(userMessage=text), ToolDefinition())
+        return plugin.judge(Context(request, scanner.scan(inspect(request)))).block
+
+    two = "+44 20 7946 0958 or 415-555-0132"
+    assert (blocks(two), blocks(f"{two} or phone 030 901820")) == (False, True)

@@ -9,7 +9,7 @@ from sentra.confirm.cards import digits_of
 from sentra.confirm.labels import labelled, unlabelled
 
 _NORTH_AMERICAN = re.compile(r"(?:1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[^\d])[2-9]\d{2}[^\d]?\d{4}\s?")
-_IN_NUMBER = re.compile(r"\d[ .\-/+(]\Z")
+_IN_NUMBER = re.compile(r"(?:\d[ .\-/]|[+(])\Z")
 _LEAST_DIGITS, _MOST_DIGITS = 7, 15
 
 
@@ -37,6 +37,8 @@ def phone_north_american(hit: Hit) -> bool:
     Set apart by spaces alone they must be a valid number too, or named a phone number.
     """
     digits = digits_of(main_number(hit.value))[-10:]
+    if hit.before(1) == "+":
+        return False
     if digits[0] in "01" or digits[3] in "01" or len(set(digits)) < 3:
         return False
     if any(c in hit.value for c in "-.()/\u2010\u2011\u2012\u2013"):

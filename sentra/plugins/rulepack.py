@@ -11,7 +11,7 @@ from sentra.ruleset import Combination, Rule
 class RulePack:
     """Judges the findings of the rules whose ids begin with its name.
 
-    ``min_count`` gives, for a group of rules, how many distinct values it takes to block.
+    ``min_count`` gives, for a group of rules, how many distinct values of any of them it takes to block.
     """
 
     def __init__(
@@ -23,10 +23,12 @@ class RulePack:
     ):
         self.name, self.reason_code, self.combinations = builtin.name, builtin.reason_code, combinations
         self._groups = {rule.id: {rule.id, *rule.group} for rule in rules}
-        self._least = {
-            rule_id: max((min_count or {}).get(group, 1) for group in groups)
+        least = min_count or {}
+        self._counted = {
+            rule_id: max(sorted(groups), key=lambda group: least.get(group, 1))
             for rule_id, groups in self._groups.items()
         }
+        self._least = {rule_id: least.get(group, 1) for rule_id, group in self._counted.items()}
 
     def findings(self, context: Context) -> list[Finding]:
         """Everything that this plugin's rules found."""
@@ -56,7 +58,7 @@ class RulePack:
         least = self._least[finding.rule_id]
         if least <= 1:
             return True
-        seen = values.setdefault(finding.rule_id, set())
+        seen = values.setdefault(self._counted[finding.rule_id], set())
         seen.add(finding.value.casefold())
         return len(seen) >= least
 
