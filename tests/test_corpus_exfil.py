@@ -74,6 +74,22 @@ def test_the_bare_word_exfiltrate_passes(text: str) -> None:
     assert not judge(Sample("phrase", "user_message", text)).block
 
 
+def test_the_pattern_of_the_scan_fires_wherever_the_rule_matches() -> None:
+    texts = {case.joined.encode() for rule in bench().pack.rules for case in rule.case}
+    for name in ("exfil_open", "exfil_held"):
+        texts |= {sample.text.encode() for sample in attacks(name, 2)}
+    texts |= {sample.text.encode() for sample in benign(1)}
+    quiet = [
+        (rule.id, text)
+        for rule in bench().pack.rules
+        if rule.scan
+        for pattern, scan in [(ruleset.compile_pattern(rule.pattern), ruleset.compile_pattern(rule.scan))]
+        for text in texts
+        if pattern.search(text) and not scan.search(text)
+    ]
+    assert quiet == []
+
+
 def own_words() -> list[str]:
     packs = [ruleset.shipped(builtin.name) for builtin in BUILTIN]
     rules = {text for pack in packs for rule in pack.rules for text in (rule.id, rule.title, rule.reason)}
