@@ -5,12 +5,12 @@ Safety: the scan over-reports (it sees the joined buffer, where a pattern can cr
 finding, not silence.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from sentra import ruleset
-from sentra.confirm import Confirm, Hit
+from sentra.confirm import Confirm, Hit, labels
 from sentra.engine import Database
 from sentra.findings import Finding, Source, Span
 from sentra.inspection import Inspection, Path, Segment, inspect_views
@@ -68,13 +68,14 @@ class Compiled:
     ``allow`` are the operator's patterns of values that are no finding.
     """
 
-    __slots__ = ("_confirms", "_context", "_pattern", "allow", "by_segment", "group", "rule", "sources")
+    __slots__ = ("_confirms", "_context", "_names", "_pattern", "allow", "by_segment", "group", "rule", "sources")
 
     def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Any] = ()):
         self.rule, self.sources, self.allow = rule, sources, tuple(allow)
         self.by_segment = rule.arg is not None or ruleset.anchored(rule.pattern)
         self._pattern: Any = None
         self._context: Any = None
+        self._names: Any = None
         self._confirms: tuple[Confirm, ...] = ()
         self.group: int = 0
 
@@ -86,8 +87,17 @@ class Compiled:
             self._confirms = ruleset.confirms(self.rule)
             if self.rule.context:
                 self._context = ruleset.compile_pattern(ruleset.word_pattern(self.rule.context))
+                if any(spec.partition(":")[0] == "label" for spec in self.rule.confirm):
+                    self._names = ruleset.compile_pattern(labels.finder(self.rule.context))
             self._pattern = pattern
         return self._pattern
+
+    def places(self, buffer: bytes, low: int, high: int, allowance: Allowance) -> Iterable[tuple[int, int]]:
+        """Where to look: everywhere, or near its context words for a rule whose values mean nothing without them."""
+        if self._names is None:
+            return ((low, high),)
+        allowance.take(high - low)
+        return labels.places(buffer, self._names, low, high, allowance.take)
 
     def holds(self, buffer: bytes, segment: Segment, start: int, end: int, allowance: Allowance) -> str | None:
         """The value at ``start``..``end`` when every second look confirms it and the operator does not allow it."""
@@ -244,7 +254,8 @@ def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Itera
                     yield from _search_value(layer, compiled, segment, allowance)
             else:
                 low, high = layer.segments[first].start, layer.segments[last - 1].end
-                yield from _search(layer, compiled, low, high, allowance)
+                for begin, end in compiled.places(layer.buffer, low, high, allowance):
+                    yield from _search(layer, compiled, begin, end, allowance)
         except Exceeded:
             segment = layer.segments[first]
             span = layer.span(segment, segment.start, segment.end)

@@ -41,6 +41,10 @@ def _found(scanner: Scanner, request: AnalyzeRequest) -> list[Finding]:
     return list(scanner.scan(inspect(request)).findings("pii"))
 
 
+def _text(text: str) -> AnalyzeRequest:
+    return AnalyzeRequest(PlannerContext(userMessage=text), ToolDefinition())
+
+
 def _missed(scanner: Scanner, entity: str, count: int) -> list[str]:
     """The values of ``entity`` in which no rule of that entity found anything."""
     return [
@@ -90,8 +94,28 @@ def test_values_of_one_entity_are_counted_across_its_rules() -> None:
     scanner = _defaults()
 
     def blocks(text: str) -> bool:
-        request = AnalyzeRequest(PlannerContext(userMessage=text), ToolDefinition())
+        request = _text(text)
         return plugin.judge(Context(request, scanner.scan(inspect(request)))).block
 
     two = "+44 20 7946 0958 or 415-555-0132"
     assert (blocks(two), blocks(f"{two} or phone 030 901820")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order,item\n" + "".join(f"{4_155_550_132 + n},{12_345_678 + n}\n" for n in range(6000)),
+        ", ".join(str(401_234_567_890 + n) for n in range(4000)),
+        "Call the phone line about order 4155550132. " * 400,
+        "".join(f"2024-05-01T10:15:30.{n:07}Z worker {n} is done\n" for n in range(3000)),
+    ],
+    ids=["orders", "tracking", "phone words", "log"],
+)
+def test_long_lists_of_ids_are_no_finding(text: str) -> None:
+    assert _found(_defaults(), _text(text)) == []
+
+
+def test_a_value_far_down_a_column_is_named_by_its_header() -> None:
+    rows = "".join(f"Ann {n},4155550{n:03},open\n" for n in range(100, 200))
+    assert len(_found(_defaults(), _text("name,mobile,state\n" + rows))) == 100
+    assert _found(_defaults(), _text("name,order,state\n" + rows)) == []

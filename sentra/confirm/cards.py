@@ -42,8 +42,7 @@ _IBAN_HEAD = re.compile(r"[A-Za-z]{2}\d{2}[ .\-\u00a0]\Z")
 def card_number(hit: Hit) -> bool:
     """The digits pass Luhn in an issuer's range (ISO/IEC 7812), or in any range when a context word names them a card.
 
-    Digits without separators must not be named something else. Lengths that ids and barcodes share (12, 13, 19 digits) and wide ranges (50, 56-69) always need
-    the word.
+    Digits without separators must not be named something else.
     """
     digits = digits_of(hit.value)
     if _IBAN_HEAD.search(hit.before(6)) and not hit.value.isdigit():
@@ -58,6 +57,13 @@ def card_number(hit: Hit) -> bool:
 def issued(digits: str) -> bool:
     """Is ``digits`` in an issuer's range that is narrow enough to be trusted, with its length?"""
     return any(low <= int(digits[:size]) <= high and len(digits) in lengths for size, low, high, lengths in _ISSUERS)
+
+
+@confirm
+def card_of_shared_shape(hit: Hit) -> bool:
+    """The digits pass Luhn outside the ranges and lengths that are trusted without a word; the word is another check."""
+    digits = digits_of(hit.value)
+    return bool(stdnum_luhn.is_valid(digits)) and len(set(digits)) > 1 and not issued(digits)
 
 
 @confirm

@@ -4,12 +4,16 @@ A weak shape (bare digits with a one-digit checksum) means something only under 
 the value, the key of a JSON or XML member, an argument's name (``customerSsn``, ``tax_id``) or a column's header.
 """
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
 import re2
 
 from sentra.confirm import WINDOW_BYTES, Confirm, Hit, Search, confirm, factory, spoken
-from sentra.confirm.tables import column_header
+from sentra.confirm.tables import column_header, table_end
 
 AFTER_BYTES = 60
+NEAR_BYTES = 160
 KEY_BYTES = 60
 
 _FILLERS = (
@@ -71,6 +75,31 @@ def labelled(hit: Hit, reach: int = WINDOW_BYTES) -> bool:
     if not (_found(hit.context, window) or _named_after(hit)):
         return False
     return unlabelled(hit)
+
+
+def finder(words: Iterable[str]) -> str:
+    """A pattern for any of ``words`` in any letter case, also inside a name such as ``customerSsn`` or ``tax_id``."""
+    return "(?i)(?:" + "|".join(r"[\s_\-/.]*".join(map(re2.escape, word.split())) for word in words) + ")"
+
+
+def places(buffer: bytes, names: Any, low: int, high: int, pay: Callable[[int], None]) -> Iterator[tuple[int, int]]:
+    """The stretches of ``buffer`` from ``low`` to ``high`` in which a value can be named by what ``names`` finds.
+
+    ``pay`` is called for every name with the bytes that were looked at for it.
+    """
+    begin = end = table = low
+    for match in names.finditer(buffer, low, high):
+        start, stop = match.span()
+        if stop > table:
+            table = table_end(buffer, stop, low, high)
+        pay(max(0, table - stop))
+        if start - NEAR_BYTES > end:
+            if end > begin:
+                yield begin, end
+            begin = start - NEAR_BYTES
+        end = min(high, max(end, table, stop + NEAR_BYTES))
+    if end > begin:
+        yield begin, end
 
 
 def _window(hit: Hit, reach: int) -> bytes:

@@ -2,6 +2,7 @@
 
 REACH_BYTES = 4096
 MOST_HEADER_BYTES = 40
+MOST_LINE_BYTES = 1024
 _DELIMITERS = (b"|", b"\t", b";", b",")
 _RULER = frozenset(b"|-:+= \t\r")
 _DIGITS = frozenset(b"0123456789")
@@ -25,6 +26,27 @@ def column_header(buffer: bytes, start: int, low: int) -> bytes | None:
             cell = _cell(first, delimiter, line[: start - line_start].count(delimiter)) if first else None
             return cell if cell and len(cell) <= MOST_HEADER_BYTES and _DIGITS.isdisjoint(cell) else None
     return None
+
+
+def table_end(buffer: bytes, start: int, low: int, high: int) -> int:
+    """Where the table ends whose first line holds the byte at ``start``; ``start`` itself when that is no table."""
+    line_start = buffer.rfind(b"\n", max(low, start - MOST_LINE_BYTES), start) + 1 or low
+    end = buffer.find(b"\n", start, min(high, start + MOST_LINE_BYTES))
+    if end < 0:
+        return start
+    line = buffer[line_start:end]
+    counts = next(((d, n) for d in _DELIMITERS if (n := line.count(d))), None)
+    if counts is None:
+        return start
+    return _last_line(buffer, end, min(high, end + REACH_BYTES), *counts)
+
+
+def _last_line(buffer: bytes, end: int, high: int, delimiter: bytes, count: int) -> int:
+    for line in buffer[end + 1 : high].split(b"\n"):
+        if line.count(delimiter) != count and (not line or not _RULER.issuperset(line)):
+            break
+        end += len(line) + 1
+    return min(high, end)
 
 
 def _first_line(buffer: bytes, line_start: int, low: int, delimiter: bytes, count: int) -> bytes | None:
