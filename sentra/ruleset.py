@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import re2
 
-from sentra import confirm
+from sentra import confirm, engine
 from sentra.domains import expand_hosts
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Source, Strength
@@ -249,26 +249,8 @@ def scan_pattern(pattern: str) -> str:
 
 
 def database_pattern(rule: Rule) -> str:
-    """What stands for ``rule`` in the one scan.
-
-    A ``scan`` pattern's ASCII letters match both cases and nothing else: full Unicode folding (long s, Kelvin sign)
-    would keep the engine from treating its words as literals. Normalised views hold such letters as ASCII.
-    """
-    return ascii_caseless(rule.scan) if rule.scan else scan_pattern(rule.pattern)
-
-
-def ascii_caseless(pattern: str) -> str:
-    """``pattern`` with ``[aA]`` for each letter if it is ASCII and begins with ``(?i)``."""
-    if not pattern.startswith("(?i)") or not pattern.isascii():
-        return pattern
-    return re.sub(r"\\x\{\w+\}|" + _CLASS_OR_ESCAPE.pattern + r"|\(\?:|[a-zA-Z]", _both_cases, pattern[4:], flags=re.DOTALL)
-
-
-def _both_cases(part: re.Match[str]) -> str:
-    text = part[0]
-    if text.startswith("["):
-        return re.sub(r"\\.|([a-z])-([a-z])|[a-z]", lambda m: m[0] if m[0][0] == "\\" else m[0] + m[0].upper(), text)
-    return f"[{text.lower()}{text.upper()}]" if text.isalpha() else text
+    """What stands for ``rule`` in the one scan."""
+    return scan_pattern(rule.scan or rule.pattern)
 
 
 def _without_anchor(part: re.Match[str]) -> str:
@@ -293,11 +275,13 @@ def _reason(error: Exception) -> str:
 
 
 def compile_pattern(pattern: str) -> Any:
-    """``pattern`` for a linear-time search over UTF-8 bytes. Raises ``re2.error``."""
+    """``pattern`` for a linear-time search over bytes, read as the scan engine reads it. Raises ``re2.error``."""
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 64 << 20
-    return re2.compile(pattern.encode(), options)
+    if not engine.is_utf8(pattern):
+        options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(pattern.removeprefix(engine.UTF8).encode(), options)
 
 
 def confirms(rule: Rule) -> tuple[confirm.Confirm, ...]:
