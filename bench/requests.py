@@ -108,15 +108,15 @@ def conversation(size: int) -> dict[str, Any]:
     """An ordinary request of at most about ``size`` bytes: turns and tool outputs as a conversation of that size has."""
     request = _small()
     rng, planner = random.Random(SEED), request["plannerContext"]
-    left = size - len(_encode(request)) - 40
+    left = size - len(_encode(request)) - 10
     number = 0
-    while left > 360:
+    while left > 260:
         number += 1
-        if number % 3 == 0:
-            added: Any = _output(number, _result(rng, min(left - 330, 6_000)))
+        if number % 3 == 2:
+            added: Any = _output(number, _result(rng, min(left - 240, 6_000, size // 3)))
             planner["previousToolsOutputs"].append(added)
         else:
-            words = ordinary(min(left - 150, rng.randrange(60, 700)), rng.randrange(1 << 30))
+            words = ordinary(min(left - 150, rng.randrange(60, 700), size // 20), rng.randrange(1 << 30))
             added = _turn("user" if number % 2 else "assistant", words, number)
             planner["chatHistory"].append(added)
         left -= len(_encode(added)) + 1
@@ -147,7 +147,7 @@ def _output(number: int, value: Any) -> dict[str, Any]:
     return {
         "toolId": "cra65_otpdemo.action.Search-Documents",
         "toolName": "Search-Documents",
-        "outputs": [{"name": "results", "description": "What was found", "type": {"$kind": "Any"}, "value": value}],
+        "outputs": [{"name": "results", "type": {"$kind": "Any"}, "value": value}],
         "timestamp": _stamp(number),
     }
 
@@ -166,7 +166,7 @@ def _result(rng: random.Random, size: int) -> Any:
             }
         )
         size -= snippet + 180
-    return rows or ordinary(max(size, 40), rng.randrange(1 << 30))
+    return rows or ordinary(max(size, 20), rng.randrange(1 << 30))
 
 
 def _small() -> dict[str, Any]:
