@@ -51,7 +51,7 @@ def card_number(hit: Hit) -> bool:
         return False
     if issued(digits) and (not hit.value.isdigit() or unlabelled(hit)):
         return True
-    return digits[0] in "3456" and labelled(hit)
+    return not hit.value.isdigit() and digits[0] in "3456" and labelled(hit)
 
 
 def issued(digits: str) -> bool:
