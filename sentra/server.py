@@ -48,10 +48,10 @@ def serve(settings: Settings) -> None:
         server.serve()
 
 
-def make_server(settings: Settings) -> Any:
-    """Granian with the options that Sentra stands on (docs/operations.md says why each)."""
+def make_server(settings: Settings, target: str = "sentra.worker:create") -> Any:
+    """Granian with the options that Sentra stands on (docs/operations.md says why each); ``target`` makes the app."""
     return Granian(
-        "sentra.worker:create",
+        target,
         factory=True,
         interface=Interfaces.ASGI,
         address=settings.host,
