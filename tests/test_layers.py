@@ -23,6 +23,7 @@ ROWS: dict[str, int] = {
     "engine": 1,
     "domains": 1,
     "body": 2,
+    "calls": 2,
     "inspection": 2,
     "ruleset": 2,
     "operator_rules": 3,
@@ -40,12 +41,14 @@ ROWS: dict[str, int] = {
     "telemetry": 6,
     "metrics": 6,
     "assembly": 6,
-    "app": 7,
-    "server": 8,
-    "worker": 9,
-    "cli_entra": 9,
-    "cli": 10,
-    "__main__": 11,
+    "operations": 7,
+    "evaluate": 7,
+    "app": 8,
+    "server": 9,
+    "worker": 10,
+    "cli_entra": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 
 
