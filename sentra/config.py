@@ -22,7 +22,7 @@ from sentra.findings import Source
 
 BUILTIN_ORDER = ("exfil", "secrets", "email_bcc", "pii", "domain_block", "policy_pack")
 
-Truth = Annotated[bool, Meta(description="1, true, yes, on or 0, false, no, off")]
+Truth = Annotated[bool, Meta(description="A truth word.")]
 Verb = Literal["allow", "block"]
 
 
@@ -186,7 +186,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings, l
 def _value(env: str, text: str, kind: Any) -> Any:
     converted: Any = text.strip()
     if kind is Truth:
-        converted = _WORDS.get(text.strip().lower(), text)
+        if text.strip().lower() not in _WORDS:
+            raise ConfigError([f"{env}: {text!r}: expected one of {', '.join(_WORDS)}. {HELP[env].text}"])
+        converted = _WORDS[text.strip().lower()]
     elif "tuple" in str(kind):
         converted = [item.strip() for item in text.split(",") if item.strip()]
         if not converted:
