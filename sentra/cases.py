@@ -69,7 +69,10 @@ class Bench:
         return self.scanner.scan(self.inspection(case, default))
 
     def _rule_problem(self, rule: Rule, case: Case) -> str:
-        found = list(self.scan(case, self._sources(rule)[0]).findings(self.pack.plugin))
+        scanned = self.scan(case, self._sources(rule)[0])
+        found = list(scanned.findings(self.pack.plugin))
+        if scanned.allowance.failed:
+            return f"a check failed: {scanned.allowance.failed}"
         own = [finding for finding in found if finding.rule_id == rule.id]
         # A view of an escaped text holds the value once more, in another spelling than the case's text.
         values = {finding.value for finding in own if finding.span.view is None} or {finding.value for finding in own}

@@ -162,7 +162,10 @@ class Pipeline:
             withheld=verdict is not None and audit,
             verdict=verdict,
             late=run.late,
-            errors=tuple(run.errors),
+            errors=(
+                *run.errors,
+                *(f"{rule.partition('.')[0]}: {rule} {kind}" for rule, kind in scanned.allowance.failed.items()),
+            ),
             noted=tuple(run.noted),
             timings=run.timings,
             plugin_timings=run.plugin_timings,
@@ -171,6 +174,7 @@ class Pipeline:
                 "candidates": scanned.candidates,
                 "confirms": scanned.allowance.confirms,
                 "views": scanned.views,
+                "viewsCut": scanned.views_cut,
             },
         )
 

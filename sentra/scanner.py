@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from msgspec import structs
+
 from sentra import ruleset
 from sentra.confirm import Confirm, Hit, labels
 from sentra.engine import Database
@@ -20,6 +22,8 @@ from sentra.ruleset import Rule
 LEAST_ALLOWANCE = 4 << 20
 SEARCH_COST = 256
 CONFIRM_COST = 2_000
+CONFIRM_SECONDS = 0.1
+CPU_CHECK_EVERY = 8
 
 
 class Exceeded(Exception):
@@ -31,35 +35,56 @@ class Late(Exception):
 
 
 class Allowance:
-    """How much confirm work a request may cost: bytes searched, with a charge for every second look.
+    """How much confirm work a request may cost: bytes searched with a charge for every second look, and processor time.
 
-    ``expired`` tells whether the request's time is up.
+    ``expired`` tells whether the request's time is up; ``cpu`` is a clock of processor time, in seconds. Work is bounded
+    well before the deadline, so that padding ends in a finding and not in whatever a late verdict is.
     """
 
-    __slots__ = ("_size", "confirms", "expired", "left")
+    __slots__ = ("_cpu", "_since", "_size", "_spent", "_takes", "confirms", "expired", "failed", "left")
 
-    def __init__(self, size: int, expired: Callable[[], bool]):
-        self._size = size
-        self.confirms = 0
+    def __init__(self, size: int, expired: Callable[[], bool], cpu: Callable[[], float]):
+        self._size, self._cpu = size, cpu
+        self.confirms = self._takes = 0
+        self.failed: dict[str, str] = {}
         self.renew(expired)
 
     def renew(self, expired: Callable[[], bool]) -> None:
         """Start afresh with a new time budget."""
         self.left = max(LEAST_ALLOWANCE, 64 * self._size)
         self.expired = expired
+        self._spent = self._since = 0.0
+
+    def begin(self) -> None:
+        """Processor time counts from now."""
+        self._since = self._cpu()
+
+    def end(self) -> None:
+        """Processor time counts until now."""
+        self._spent += self._cpu() - self._since
 
     def take(self, size: int) -> None:
         """Pay for a search over ``size`` bytes. Raises ``Exceeded`` when nothing is left, ``Late`` out of time."""
         self.left -= size + SEARCH_COST
-        if self.left < 0:
+        self._takes += 1
+        if self.left < 0 or (self._takes % CPU_CHECK_EVERY == 0 and self._worn()):
             raise Exceeded
         if self.expired():
             raise Late
+
+    def _worn(self) -> bool:
+        most = CONFIRM_SECONDS * (1 + self._size / (1 << 20))
+        return self._spent + self._cpu() - self._since > most
 
 
 def never() -> bool:
     """For work without a deadline."""
     return False
+
+
+def no_clock() -> float:
+    """For work without a bound on processor time."""
+    return 0.0
 
 
 class Compiled:
@@ -100,22 +125,20 @@ class Compiled:
         return labels.places(buffer, self._names, low, high, allowance.take)
 
     def holds(self, buffer: bytes, segment: Segment, start: int, end: int, allowance: Allowance) -> str | None:
-        """The value at ``start``..``end`` when every second look confirms it and the operator does not allow it."""
+        """The value at ``start``..``end`` when every second look confirms it and the operator does not allow it.
+
+        A check that fails confirms, and is noted: an input that breaks a check must not pass because of it.
+        """
         allowance.confirms += 1
         allowance.take(CONFIRM_COST)
         hit = Hit(buffer, start, end, segment.start, segment.end, self._context)
-        if not all(_sure(check, hit) for check in self._confirms):
-            return None
+        try:
+            if not all(check(hit) for check in self._confirms):
+                return None
+        except Exception as error:
+            allowance.failed[self.rule.id] = type(error).__name__
         value = hit.value.encode("utf-8", "replace")
         return None if any(pattern.fullmatch(value) for pattern in self.allow) else hit.value
-
-
-def _sure(check: Confirm, hit: Hit) -> bool:
-    """A check that fails on a value confirms it: an input that breaks a check must not pass because of it."""
-    try:
-        return check(hit)
-    except Exception:
-        return True
 
 
 class Scanner:
@@ -124,8 +147,8 @@ class Scanner:
     ``rules`` are in no particular order; a rule's place in it is its number in the database.
     """
 
-    def __init__(self, rules: Sequence[Compiled], cache_folder: str | None = None):
-        self.rules = tuple(rules)
+    def __init__(self, rules: Sequence[Compiled], cache_folder: str | None = None, cpu: Callable[[], float] = no_clock):
+        self.rules, self.cpu = tuple(rules), cpu
         patterns = [ruleset.database_pattern(compiled.rule) for compiled in self.rules]
         self._gate_base = len(patterns)
         self._gates = tuple(dict.fromkeys(decoder.pattern for decoder in DECODERS))
@@ -214,7 +237,7 @@ class Scanned:
         self.views = 0
         self.views_cut = 0
         self.candidates = 0
-        self.allowance = Allowance(len(inspection.buffer), expired)
+        self.allowance = Allowance(len(inspection.buffer), expired, scanner.cpu)
         self._rules = scanner.rules
         self._by_plugin: dict[str, list[tuple[Inspection, int]]] = {}
 
@@ -248,6 +271,7 @@ def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Itera
         first, last = layer.ranges.get(source, (0, 0))
         if first == last:
             continue
+        allowance.begin()
         try:
             if compiled.by_segment:
                 for segment in layer.segments[first:last]:
@@ -259,8 +283,10 @@ def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Itera
         except Exceeded:
             segment = layer.segments[first]
             span = layer.span(segment, segment.start, segment.end)
-            yield finding(compiled.rule, span, "", f"{compiled.rule.title}: too many candidates to tell apart")
+            yield exceeded(compiled.rule, span)
             return
+        finally:
+            allowance.end()
 
 
 def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowance: Allowance) -> Iterator[Finding]:
@@ -318,6 +344,12 @@ def _next_word(buffer: bytes, start: int, end: int) -> int:
 
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+
+
+def exceeded(rule: Rule, span: Span) -> Finding:
+    """What candidates of ``rule`` are that cannot be told apart in the time allowed, however weak the rule."""
+    found = finding(rule, span, "", f"{rule.title}: too many candidates to tell apart")
+    return structs.replace(found, strength="strong")
 
 
 def finding(rule: Rule, span: Span, value: str, reason: str = "") -> Finding:
