@@ -46,6 +46,7 @@ def _rules(table: Hosts) -> Iterator[dict[str, Any]]:
         yield {
             "id": "domain_block." + re.sub(r"[^a-z0-9]+", "-", name),
             "title": f"{table.title}: {name}",
+            "reason": table.title,
             "pattern": domain_pattern(name),
             "confirm": ["domain_boundary", *(["in_link"] if host in table.links else [])],
             "group": [table.group],

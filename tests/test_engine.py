@@ -5,14 +5,13 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import re2
 
 from sentra import engine
-from sentra.engine import CANARIES, Database, ascii_pattern, cache_file, load_cached, refusal, self_test, store
+from sentra.engine import CANARIES, UTF8, Database, ascii_pattern, cache_file, load_cached, refusal, self_test, store
 from sentra.errors import ConfigError, EngineError
+from sentra.ruleset import compile_pattern
 
 PATTERNS = ["alpha", r"b[0-9]+"]
 
@@ -54,7 +53,7 @@ def test_an_empty_buffer_has_no_match() -> None:
         ("(?i)σοφ", "ΣΟΦ"),
         ("密码", "你的密码是"),
         ("[а-я]{3}", "ключ"),
-        ("(?i)kelvin", "\u212aelvin"),
+        ("(*UTF8)(?i)kelvin", "\u212aelvin"),
         ("\U0001f511", "the \U0001f511"),
     ],
 )
@@ -160,17 +159,11 @@ def random_pattern(chance: random.Random) -> str:
     for _ in range(chance.randint(2, 5)):
         atom = chance.choice(ATOMS)
         parts.append(atom + ("" if atom == r"\b" else chance.choice(QUANTIFIERS)))
-    return chance.choice(["", "(?i)", "(?s)"]) + "".join(parts)
+    return chance.choice(["", UTF8]) + chance.choice(["", "(?i)", "(?s)"]) + "".join(parts)
 
 
 def random_texts(chance: random.Random) -> list[bytes]:
     return ["".join(chance.choices(ALPHABET, k=chance.randint(1, 24))).encode() for _ in range(20)]
-
-
-def re2_pattern(pattern: str) -> SimpleNamespace:
-    options = re2.Options()
-    options.log_errors = False
-    return SimpleNamespace(search=re2.compile(pattern.encode(), options).search)
 
 
 def differences(rounds: int, seed: int) -> tuple[int, list[tuple[str, bytes]]]:
@@ -178,7 +171,7 @@ def differences(rounds: int, seed: int) -> tuple[int, list[tuple[str, bytes]]]:
     chance, matches, wrong = random.Random(seed), 0, []
     while rounds:
         pattern = random_pattern(chance)
-        oracle = re2_pattern(pattern)
+        oracle = compile_pattern(pattern)
         if oracle.search(b"") is not None or refusal(pattern):
             continue
         rounds -= 1
@@ -202,12 +195,12 @@ def test_many_patterns_in_one_database_fire_as_each_does_alone() -> None:
     while len(patterns) < 60:
         pattern = random_pattern(chance)
         if (
-            re.match(r"(?:\(\?[is]\))?[ab]", pattern)
-            and re2_pattern(pattern).search(b"") is None
+            re.match(r"(?:\(\*UTF8\))?(?:\(\?[is]\))?[ab]", pattern)
+            and compile_pattern(pattern).search(b"") is None
             and not refusal(pattern)
         ):
             patterns.append(pattern)
     together = Database(patterns)
     for text in random_texts(chance) * 3:
-        expected = {number for number, pattern in enumerate(patterns) if re2_pattern(pattern).search(text)}
+        expected = {number for number, pattern in enumerate(patterns) if compile_pattern(pattern).search(text)}
         assert set(together.scan(text)) == expected

@@ -75,7 +75,7 @@ def test_a_traceback_in_the_log_holds_no_value(server: Server) -> None:
     assert "Traceback" not in server.log
 
 
-def test_no_reason_title_or_id_fires_a_rule() -> None:
+def test_no_reason_or_id_fires_a_rule() -> None:
     """Our own block texts come back in conversations; they must not block them again."""
     from sentra.assembly import assemble
     from sentra.config import load_settings
@@ -86,7 +86,7 @@ def test_no_reason_title_or_id_fires_a_rule() -> None:
     fired = []
     for builtin in BUILTIN:
         for entry in ruleset.shipped(builtin.name).entries:
-            for text in (entry.id, entry.title, entry.reason):
+            for text in (entry.id, entry.reason or entry.title):
                 for source in ("user_message", "tool_output"):
                     scanned = scanner.scan(Inspection([Segment(source, (None, "x"), text)]))
                     fired += [

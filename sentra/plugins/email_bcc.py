@@ -77,6 +77,8 @@ def _domain(part: str) -> str:
     addresses = getaddresses([part.strip()])
     address = addresses[0][1] if len(addresses) == 1 else ""
     local, at, domain = address.rpartition("@")
+    if part.count("<") != part.count(">"):
+        return ""
     if not at or not local or "@" in local or re.search(r"[\s<>()\[\]]", address) or part.count("@") != 1:
         return ""
     return _ascii(domain)
