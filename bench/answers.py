@@ -43,11 +43,9 @@ def problem(case: Case, got: Answer) -> str:
     """How ``got`` differs from what ``case`` expects; empty when it does not."""
     wanted = case.definition
     expected = Answer(wanted.answer, wanted.reasonCode, wanted.errorCode)
-    return (
-        ""
-        if (got.answer, got.reasonCode, got.errorCode) == (wanted.answer, wanted.reasonCode, wanted.errorCode)
-        else (f"{case.name}: expected {expected}, got {got}")
-    )
+    code = got.reasonCode if wanted.reasonCode is not None else None
+    right = Answer(got.answer, code, got.errorCode) == expected
+    return "" if right else f"{case.name}: expected {expected}, got {got}"
 
 
 @cache

@@ -20,7 +20,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One request to send and the answer that it must get.
 
     ``text`` names what stands at ``place``; an ordinary conversation surrounds it. ``sizes`` are of the whole body, as
-    ``8k``. ``literals`` and ``patterns`` are operator rules to load beside the shipped ones.
+    ``8k``. ``literals`` and ``patterns`` are operator rules to load beside the shipped ones. Without a ``reasonCode`` any code is right.
     """
 
     name: str
