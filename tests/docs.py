@@ -138,7 +138,7 @@ def _numbers(kind: Any) -> str:
 def settings() -> Iterator[str]:
     """Every environment variable."""
     yield "## Settings\n"
-    yield "Environment variables. A name that is nearly one of these is refused; set but empty is refused too.\n"
+    yield "Environment variables. A name that is nearly one of these is refused; so is one that is set but empty, `SENTRA_PATH_PREFIX` apart.\n"
     types = {field.name: field.type for field in type_info(Settings).fields}  # type: ignore[attr-defined]
     rows = [
         (f"`{env}`", values(types[FIELDS[env]]), DEFAULTS.get(env, shown(help_.default)), help_.text)
@@ -161,10 +161,15 @@ def configuration() -> Iterator[str]:
         yield f"### {title}\n"
         yield first_paragraph(kind.__doc__) + "\n"
         fields = type_info(kind).fields  # type: ignore[attr-defined]
-        rows = [(f"`{field.name}`", values(field.type), _default(field), KEYS[kind.__name__][field.name]) for field in fields]
+        rows = [
+            (f"`{field.name}`", values(field.type), _default(field), KEYS[kind.__name__][field.name])
+            for field in fields
+        ]
         yield from table(("key", "value", "default", "meaning"), rows)
     names = {name for rule in shipped("pii").rules for name in rule.group} | {"KEYWORD"}
     yield f"Sources are {_listed(SOURCES)}.\n"
+    default = {name for rule in shipped("pii").rules if rule.default for name in rule.group} | {"KEYWORD"}
+    yield f"Without `pii.entities` the `pii` plugin looks for {_listed(sorted(filter(str.isupper, default)))}.\n"
     yield f"Entities of the `pii` plugin are {_listed(sorted(filter(str.isupper, names)))}; groups of them are {_listed(sorted(filter(str.islower, names)))}.\n"
 
 
@@ -243,7 +248,9 @@ def records() -> Iterator[str]:
     audit = type_info(AuditRecord).fields[len(telemetry) :]  # type: ignore[attr-defined]
     yield "Telemetry: " + _listed(field.encode_name for field in telemetry) + ".\n"
     yield first_paragraph((TelemetryRecord.__doc__ or "").partition("\n\n")[2]) + "\n"
-    yield "An audit record has all of these and " + _listed(field.encode_name for field in audit) + ". Each finding has "
+    yield (
+        "An audit record has all of these and " + _listed(field.encode_name for field in audit) + ". Each finding has "
+    )
     yield _listed(field.encode_name for field in type_info(AuditFinding).fields) + ".\n"  # type: ignore[attr-defined]
     yield "`phases` are milliseconds of " + _listed(Phases.__struct_fields__) + ".\n"
 

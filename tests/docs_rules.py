@@ -115,7 +115,15 @@ def _hosts() -> Iterator[str]:
     yield f"{len(_host_rules())} of them. `sentra rules list --plugin domain_block` lists them; a group can be switched as one.\n"
     hosts = [msgspec.convert(entry, Hosts) for entry in _host_tables()]
     rows = (
-        (f"`{h.group}`", h.title, len(h.hosts) + len(h.links), "on" if h.default else "off", h.source, h.date, ", ".join(h.tags))
+        (
+            f"`{h.group}`",
+            h.title,
+            len(h.hosts) + len(h.links),
+            "on" if h.default else "off",
+            h.source,
+            h.date,
+            ", ".join(h.tags),
+        )
         for h in hosts
     )
     yield from table(("group", "finds", "hosts", "default", "source", "date", "tags"), rows)
@@ -140,9 +148,7 @@ def seen_through(name: str) -> tuple[bool, bool | None, bool | None]:
     if name in WORDS_ONLY:
         return words, None, None
     places = (evasion.in_message, evasion.in_input)
-    secret, host = (
-        all(blocked(place(disguise(text))) for place in places) for text in (evasion.SECRET, evasion.HOST)
-    )
+    secret, host = (all(blocked(place(disguise(text))) for place in places) for text in (evasion.SECRET, evasion.HOST))
     return words, secret, host
 
 
