@@ -1,11 +1,21 @@
 """The command line of the benchmark: ``python -m bench --test | run | compare | guard | render``."""
 
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
+import msgspec
 
+from bench import cpu, layers, load, rows
 from bench.answers import wrong_answers
-from bench.requests import cases
+from bench.guard import broken
+from bench.requests import case, cases
+from bench.rows import Row
+
+CURATED = ("1.7k", "8k", "64k", "256k")
+QUICK = [f"curated/ordinary/{size}" for size in CURATED]
 
 
 @click.group(invoke_without_command=True)
@@ -31,6 +41,97 @@ def check_answers() -> None:
     click.echo(f"{passed} passed, {failed} failed")
     if failed or not passed:
         sys.exit(1)
+
+
+def _layers(seconds: float) -> Iterator[Row]:
+    for size in CURATED:
+        yield from layers.layer_rows(case(f"curated/ordinary/{size}"))
+
+
+def _growth(seconds: float) -> Iterator[Row]:
+    found = [each for each in cases(("growth",)) if each.label == "8k" and each.definition.literals]
+    for row in cpu.growth_rows(found):
+        yield row
+        if row.name.endswith("literals-5000/8k"):
+            yield Row(name="memory/literals-5000", unit="MB", value=row.more["MB"])
+
+
+def _start(seconds: float) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield from cpu.start_rows(Path(folder))
+
+
+SUITES: dict[str, Callable[[float], Iterator[Row]]] = {
+    "layers": _layers,
+    "ratio": lambda seconds: cpu.ratio_rows(
+        [each for each in cases(("curated",)) if each.label != "1m"]
+        + [each for each in cases(("growth",)) if not each.definition.literals]
+    ),
+    "worst": lambda seconds: cpu.worst_rows(list(cases(("worst",)))),
+    "growth": _growth,
+    "start": _start,
+    "tail": lambda seconds: load.tail_rows(case("curated/ordinary/8k"), seconds),
+    "overload": lambda seconds: load.overload_rows(case("curated/ordinary/8k"), seconds / 2),
+    "saturation": lambda seconds: load.saturation_rows(case("curated/ordinary/1.7k"), max(2, int(seconds / 6))),
+}
+
+
+def measure(names: tuple[str, ...], seconds: float) -> list[Row]:
+    """The rows of the named suites, printed as they come."""
+    found: list[Row] = []
+    for name in names:
+        for row in SUITES[name](seconds):
+            found.append(msgspec.structs.replace(row, stamp=rows.stamp()))
+            click.echo(f"{row.name:44} {row.value:>10g} {row.unit} {row.more or ''}")
+    return found
+
+
+@main.command()
+@click.argument("suites", nargs=-1, type=click.Choice(list(SUITES)))
+@click.option("--seconds", default=60.0, help="Length of the runs at a constant rate.")
+@click.option("--out", type=click.Path(path_type=Path), help="File of the rows; the default is a new one in results/.")
+def run(suites: tuple[str, ...], seconds: float, out: Path | None) -> None:
+    """Measure all suites, or those named, and keep the rows."""
+    found = measure(suites or tuple(SUITES), seconds)
+    stamp = rows.stamp()
+    path = out or rows.RESULTS / f"{stamp.when[:19].replace(':', '')}-{stamp.commit}.jsonl"
+    rows.save(found, path)
+    click.echo(f"{len(found)} rows in {path.name}")
+
+
+@main.command()
+@click.argument("before", type=click.Path(exists=True, path_type=Path))
+@click.argument("after", type=click.Path(exists=True, path_type=Path))
+def compare(before: Path, after: Path) -> None:
+    """Show two files of rows side by side."""
+    click.echo("\n".join(rows.compare(rows.load(before), rows.load(after))))
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="Ratio rows only, three pairs, with 1.5 times slack.")
+@click.option("--seconds", default=60.0, help="Length of the runs at a constant rate.")
+def guard(quick: bool, seconds: float) -> None:
+    """Measure, and fail when a budget is broken."""
+    if quick:
+        found = list(cpu.ratio_rows([case(name) for name in QUICK], count=3, quick=True))
+        click.echo("\n".join(rows.table(found)))
+    else:
+        found = measure(tuple(name for name in SUITES if name != "layers"), seconds)
+    problems = list(broken(found, quick))
+    click.echo("\n".join(problems) or "all budgets hold")
+    sys.exit(bool(problems))
+
+
+@main.command()
+@click.option("--from", "path", type=click.Path(exists=True, path_type=Path), help="The rows; default: the newest.")
+@click.argument("documents", nargs=-1, type=click.Path(exists=True, path_type=Path))
+def render(path: Path | None, documents: tuple[Path, ...]) -> None:
+    """Write the table of results between its marks in DOCUMENTS, or print it."""
+    found = rows.load(path or rows.newest())
+    for document in documents:
+        document.write_text(rows.rendered(document.read_text("utf-8"), found), "utf-8")
+    if not documents:
+        click.echo("\n".join(rows.table(found)))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Service:
 
     def cpu(self) -> float:
         """Seconds of CPU of all its processes so far, user and system."""
-        return sum(_cpu(pid) for pid in self.pids())
+        return sum(cpu_of(pid) for pid in self.pids())
 
     def memory(self) -> float:
         """Resident memory of the largest process, in MB."""
@@ -54,7 +54,7 @@ class Service:
             return False
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """CPU seconds of a process: by thread in nanoseconds where the kernel keeps them, else its ticks."""
     try:
         threads = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))

@@ -1,0 +1,107 @@
+"""Server CPU per request through HTTP, as a ratio to the floor, measured in alternation in the same run."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from bench import service
+from bench.answers import Answer, problem
+from bench.client import Burst, closed_loop
+from bench.requests import Case
+from bench.rows import Row
+from bench.service import Service
+from sentra.wire import AnalyzeResponse, ErrorResponse
+
+SHARE_BYTES = 24 << 20
+CONNECTIONS = 8
+
+
+class Wrong(Exception):
+    """An answer was not what the case expects: its time means nothing."""
+
+
+def requests_for(size: int, quick: bool = False) -> int:
+    """How many requests of ``size`` bytes one measurement takes, for some tenths of a second of CPU."""
+    most, least = (1_500, 60) if quick else (4_000, 100)
+    return max(least, min(most, SHARE_BYTES // size))
+
+
+def answered(burst: Burst) -> Answer:
+    """The first answer of a burst as a case describes it."""
+    if burst.status != 200:
+        return Answer("error", errorCode=msgspec.json.decode(burst.body, type=ErrorResponse).errorCode)
+    reply = msgspec.json.decode(burst.body, type=AnalyzeResponse)
+    return Answer("block", reasonCode=reply.reasonCode) if reply.blockAction else Answer("allow")
+
+
+def measured(server: Service, body: bytes, count: int) -> float:
+    """Microseconds of CPU of all server processes for one request."""
+    before = server.cpu()
+    burst = closed_loop(server.port, body, count, CONNECTIONS)
+    return (server.cpu() - before) / burst.count * 1e6
+
+
+def check(server: Service, case: Case) -> None:
+    """Raise ``Wrong`` when the service does not give the expected answer."""
+    wrong = problem(case, answered(closed_loop(server.port, case.body(), 1, 1)))
+    if wrong:
+        raise Wrong(wrong)
+
+
+def pairs(server: Service, floor: Service, case: Case, count: int, quick: bool = False) -> Row:
+    """The ratio of ``server`` to ``floor`` over ``count`` pairs, every other one in the other order."""
+    check(server, case)
+    body, number = case.body(), requests_for(case.size, quick)
+    for each in (server, floor):
+        closed_loop(each.port, body, number // 4 + 1, CONNECTIONS)
+    ours: list[float] = []
+    bare: list[float] = []
+    for turn in range(count):
+        for first in (turn % 2 == 0, turn % 2 != 0):
+            (ours if first else bare).append(measured(server if first else floor, body, number))
+    ratios = tuple(round(mine / other, 3) for mine, other in zip(ours, bare, strict=True))
+    more = {"us": round(median(ours), 1), "floor_us": round(median(bare), 1)}
+    return Row(name=f"ratio/{case.name}", unit="x floor", value=median(ratios), values=ratios, more=more)
+
+
+def ratio_rows(cases: Sequence[Case], count: int = 5, quick: bool = False) -> Iterator[Row]:
+    """One row for each case, with one worker and everything switched on."""
+    with service.sentra() as server, service.floor() as floor:
+        for case in cases:
+            yield pairs(server, floor, case, count, quick)
+
+
+def worst_rows(cases: Sequence[Case], count: int = 3) -> Iterator[Row]:
+    """Milliseconds of CPU for one hostile request."""
+    with service.sentra() as server:
+        for case in cases:
+            if case.definition.answer != "error":
+                check(server, case)
+            values = tuple(round(measured(server, case.body(), 8) / 1000, 3) for _ in range(count))
+            yield Row(name=f"ms/{case.name}", unit="ms", value=median(values), values=values)
+
+
+def growth_rows(cases: Sequence[Case], count: int = 5) -> Iterator[Row]:
+    """The cost of more rules: CPU per request with them over CPU per request without, in alternation."""
+    with service.sentra() as plain:
+        for case in cases:
+            with service.sentra(literals=case.definition.literals, patterns=case.definition.patterns) as loaded:
+                row = pairs(loaded, plain, case, count)
+                yield msgspec.structs.replace(
+                    row,
+                    name=f"rules/{case.name}",
+                    unit="x without them",
+                    more={**row.more, "MB": round(loaded.memory(), 1)},
+                )
+
+
+def start_rows(cache: Path) -> Iterator[Row]:
+    """CPU seconds from the command to ready with one worker: with an empty cache, then with a filled one."""
+    for name in ("cold", "cached"):
+        with service.sentra(cache=cache) as server:
+            total, workers = server.cpu(), server.pids()[1:]
+            worker = sum(service.cpu_of(pid) for pid in workers)
+            more = {"worker_s": round(worker, 2), "MB": round(server.memory(), 1)}
+            yield Row(name=f"start/{name}", unit="CPU s", value=round(total, 2), more=more)

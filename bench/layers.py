@@ -1,0 +1,75 @@
+"""What each step of a request costs in this process, in microseconds of CPU."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.requests import Case
+from bench.rows import Row
+from bench.setup import assembled
+from sentra import wire
+from sentra.app import answer
+from sentra.assembly import Assembly
+from sentra.config import load_settings
+from sentra.inspection import inspect
+from sentra.metrics import Metrics
+from sentra.telemetry import Event, Recorder
+
+ROUND_SECONDS = 0.05
+
+
+def cost(step: Callable[[], Any], rounds: int = 5) -> tuple[float, tuple[float, ...]]:
+    """Median and all rounds, in microseconds of CPU for one ``step``; each round takes about 50 ms."""
+    started = time.process_time()
+    step()
+    count = max(3, min(20_000, int(ROUND_SECONDS / max(time.process_time() - started, 1e-7))))
+    values = []
+    for _ in range(rounds):
+        started = time.process_time()
+        for _ in range(count):
+            step()
+        values.append(round((time.process_time() - started) / count * 1e6, 2))
+    return median(values), tuple(values)
+
+
+def layer_rows(case: Case) -> Iterator[Row]:
+    """A row for each layer of one request; ``confirm`` is what plugins do with the candidates."""
+    assembly = assembled()
+    with tempfile.TemporaryDirectory() as folder:
+        settings, _ = load_settings({"LOG_FILE": str(Path(folder) / "telemetry.jsonl")})
+        recorder, metrics = Recorder(settings, assembly.digest), Metrics(None, 1)
+        for name, step in steps(assembly, recorder, metrics, case.body()).items():
+            value, values = cost(step)
+            yield Row(name=f"layer/{case.definition.name}/{case.label}/{name}", unit="us", value=value, values=values)
+        recorder.close()
+
+
+def steps(assembly: Assembly, recorder: Recorder, metrics: Metrics, body: bytes) -> dict[str, Callable[[], Any]]:
+    """Each layer as a call without arguments, on the same request."""
+    pipeline = assembly.pipeline
+    request = wire.decode_request(body)
+    inspection = inspect(request)
+    decision, context = pipeline.decide(request, float("inf"))
+
+    def confirm() -> None:
+        context.scanned.renew()
+        for plugin in pipeline.local:
+            plugin.judge(context)
+
+    def event() -> Event:
+        return Event(outcome="allow", request=request, context=context, decision=decision, seconds=0.001)
+
+    return {
+        "decode": lambda: wire.decode_request(body),
+        "segment": lambda: inspect(request),
+        "engine": lambda: pipeline.scanner.candidates(inspection.buffer),
+        "scan": lambda: pipeline.scanner.scan(inspection),
+        "confirm": confirm,
+        "pipeline": lambda: pipeline.decide(request, float("inf")),
+        "encode": lambda: wire.encode(answer(decision, context, pipeline, "extended")),
+        "telemetry": lambda: recorder.record(event()),
+        "metrics": lambda: metrics.decided(decision, 0.001, {"auth": 0.01, "decode": 0.02}),
+    }
