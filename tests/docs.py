@@ -64,6 +64,8 @@ KEYS: dict[str, dict[str, str]] = {
         "min_count": "for an entity or a group, how many distinct values it takes to block; 1 unless given",
     },
 }
+RAISED = {"RequestError": 0, "LimitError": 1}
+"""Errors that are answered, and where the status stands among their arguments."""
 EXITS = (
     ("`serve`", 0, "stopped by SIGTERM or SIGINT"),
     ("`serve`", 1, "workers kept ending right after their start"),
@@ -194,11 +196,11 @@ def reasons() -> Iterator[str]:
 
 
 def error_sites() -> Iterator[tuple[int, int, str]]:
-    """HTTP status, error code and message of every ``RequestError`` that the code raises; ``...`` is filled in then."""
+    """HTTP status, error code and message of every error that the code answers with; ``...`` is filled in then."""
     for path in sorted((ROOT / "sentra").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "RequestError":
-                status, code, message = node.args[:3]
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in RAISED:
+                status, code, message = node.args[RAISED[getattr(node.func, "id", "")] :][:3]
                 yield ast.literal_eval(status), ast.literal_eval(code), _message(message)
 
 
