@@ -117,6 +117,11 @@ class Compiled:
             self._pattern = pattern
         return self._pattern
 
+    @property
+    def needs_names(self) -> bool:
+        """Whether it is only looked for near its context words."""
+        return self._names is not None
+
     def places(self, buffer: bytes, low: int, high: int, allowance: Allowance) -> Iterable[tuple[int, int]]:
         """Where to look: everywhere, or near its context words for a rule whose values mean nothing without them."""
         if self._names is None:
@@ -267,26 +272,39 @@ def _matches(glob: str, tool: tuple[str, str]) -> bool:
 def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:
     """Every confirmed match of one rule in the segments that it reads."""
     compiled.prepare()
-    for source in compiled.sources:
-        first, last = layer.ranges.get(source, (0, 0))
-        if first == last:
-            continue
-        allowance.begin()
-        try:
+    ranges = [layer.ranges[source] for source in compiled.sources if source in layer.ranges]
+    first, begin = 0, None
+    allowance.begin()
+    try:
+        for first, last in ranges:
             if compiled.by_segment:
                 for segment in layer.segments[first:last]:
                     yield from _search_value(layer, compiled, segment, allowance)
-            else:
-                low, high = layer.segments[first].start, layer.segments[last - 1].end
-                for begin, end in compiled.places(layer.buffer, low, high, allowance):
-                    yield from _search(layer, compiled, begin, end, allowance)
-        except Exceeded:
-            segment = layer.segments[first]
-            span = layer.span(segment, segment.start, segment.end)
-            yield exceeded(compiled.rule, span)
-            return
-        finally:
-            allowance.end()
+                continue
+            begin = _first_match(layer, compiled, ranges, allowance) if begin is None else begin
+            low, high = max(begin, layer.segments[first].start), layer.segments[last - 1].end
+            if low < high:
+                for start, end in compiled.places(layer.buffer, low, high, allowance):
+                    yield from _search(layer, compiled, start, end, allowance)
+    except Exceeded:
+        segment = layer.segments[first]
+        yield exceeded(compiled.rule, layer.span(segment, segment.start, segment.end))
+    finally:
+        allowance.end()
+
+
+def _first_match(layer: Inspection, compiled: Compiled, ranges: Sequence[tuple[int, int]], allowance: Allowance) -> int:
+    """Where the first match can begin in any of ``ranges``: one search over all of them, as most candidates are none."""
+    low, high = (
+        min(layer.segments[first].start for first, _ in ranges),
+        max(layer.segments[last - 1].end for _, last in ranges),
+    )
+    if len(ranges) == 1 or compiled.needs_names:
+        return low
+    match = compiled.prepare().search(layer.buffer, low, high)
+    begin: int = match.start() if match else high
+    allowance.take(begin - low)
+    return begin
 
 
 def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowance: Allowance) -> Iterator[Finding]:
