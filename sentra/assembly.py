@@ -30,6 +30,7 @@ from sentra.plugins.external import ExternalHttp
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
 from sentra.scanner import Compiled, Scanner
+from sentra.transport import tls_problems
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Assembly:
 def assemble(settings: Settings, clock: Clock = time.monotonic) -> Assembly:
     """Build what ``settings`` describe. Raises ``ConfigError`` with all problems at once."""
     file = load_file(settings.plugin_config)
-    problems: list[str] = [*_name_problems(settings, file), *auth_problems(settings)]
+    problems: list[str] = [*_name_problems(settings, file), *auth_problems(settings), *tls_problems(settings)]
     services = {definition.name: definition for definition in file.externalHttp}
     chosen: dict[str, list[Rule]] = {}
     for builtin in BUILTIN:

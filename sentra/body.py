@@ -1,11 +1,15 @@
 """Reads a request body within its size and time limits."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sentra.config import Settings
-from sentra.errors import RequestError
+from sentra.errors import LimitError, RequestError
+
+DISCARD_SECONDS = 0.25
+Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class ClientGone(Exception):
@@ -13,12 +17,12 @@ class ClientGone(Exception):
 
 
 async def read_body(
-    receive: Callable[[], Awaitable[dict[str, Any]]], length: bytes | None, settings: Settings
+    receive: Receive, length: bytes | None, settings: Settings, received: Callable[[int], None] = lambda size: None
 ) -> bytes:
-    """The whole body, ``length`` being its Content-Length header if it has one.
+    """The whole body, ``length`` being its Content-Length header if it has one; ``received`` is told of each part's size.
 
-    Raises ``RequestError`` 413 over ``max_request_bytes`` (announced, or counted while reading), 408 when it does not
-    arrive within ``body_timeout_ms``; ``ClientGone`` when the caller disconnects.
+    Raises ``LimitError`` 413 over ``max_request_bytes`` (announced, or counted while reading), ``RequestError`` 408 when
+    it does not arrive within ``body_timeout_ms``; ``ClientGone`` when the caller disconnects.
     """
     limit = settings.max_request_bytes
     expected = int(length) if length is not None and length.isdigit() else None
@@ -26,12 +30,26 @@ async def read_body(
         raise _too_large(limit)
     try:
         async with asyncio.timeout(settings.body_timeout_ms / 1000):
-            return await _read(receive, expected, limit)
+            return await _read(receive, expected, limit, received)
     except TimeoutError:
         raise RequestError(408, 4003, "the body did not arrive in time") from None
 
 
-async def _read(receive: Callable[[], Awaitable[dict[str, Any]]], expected: int | None, limit: int) -> bytes:
+async def discard(receive: Receive, most: int) -> None:
+    """Read on and forget, for a quarter of a second and ``most`` bytes at most.
+
+    A caller that is still sending when the connection closes may never see the answer.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while most > 0:
+                message = await receive()
+                most -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
+async def _read(receive: Receive, expected: int | None, limit: int, received: Callable[[int], None]) -> bytes:
     """Read until the announced length has arrived, which saves one wait, or until the body ends."""
     parts: list[bytes] = []
     size = 0
@@ -41,6 +59,7 @@ async def _read(receive: Callable[[], Awaitable[dict[str, Any]]], expected: int 
             raise ClientGone
         part = message.get("body", b"")
         size += len(part)
+        received(len(part))
         if size > limit:
             raise _too_large(limit)
         parts.append(part)
@@ -49,5 +68,5 @@ async def _read(receive: Callable[[], Awaitable[dict[str, Any]]], expected: int 
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large(limit: int) -> RequestError:
-    return RequestError(413, 4001, f"the body is larger than {limit} bytes")
+def _too_large(limit: int) -> LimitError:
+    return LimitError("size", 413, 4001, f"the body is larger than {limit} bytes")

@@ -7,18 +7,22 @@ from here.
 import difflib
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
-import yaml
 from msgspec import Meta
 
-from sentra.definitions import Definition
+from sentra.config_file import Allowed as Allowed
+from sentra.config_file import FileConfig as FileConfig
+from sentra.config_file import PiiOptions as PiiOptions
+from sentra.config_file import PluginOptions as PluginOptions
+from sentra.config_file import PolicyRule as PolicyRule
+from sentra.config_file import file_schema as file_schema
+from sentra.config_file import load_file as load_file
+from sentra.config_file import read_document as read_document
 from sentra.errors import ConfigError, collecting, raise_all
-from sentra.findings import Source
 
 BUILTIN_ORDER = ("exfil", "secrets", "email_bcc", "pii", "domain_block", "policy_pack")
 
@@ -90,6 +94,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_timeout_ms: Annotated[float, Meta(gt=0)] = _setting(
         5000.0, "SENTRA_BODY_TIMEOUT_MS", "Time for a request body to arrive, in milliseconds."
     )
+    max_depth: Annotated[int, Meta(ge=8)] = _setting(
+        200, "SENTRA_MAX_DEPTH", "Deepest nesting of objects and lists in a request."
+    )
+    max_segments: Annotated[int, Meta(ge=100)] = _setting(
+        100_000, "SENTRA_MAX_SEGMENTS", "Most values, at any depth, in a request."
+    )
+    max_text_chars: Annotated[int, Meta(ge=1000)] = _setting(
+        2_097_152, "SENTRA_MAX_TEXT_CHARS", "Most text in a request, values and object keys, in characters."
+    )
+    on_oversize: Literal["error", "allow", "block"] = _setting(
+        "error",
+        "SENTRA_ON_OVERSIZE",
+        "The answer to a request over its size, depth, segments or text: error (413 or 400), allow or block.",
+    )
+    max_concurrency: Annotated[int, Meta(ge=1)] = _setting(
+        1024,
+        "SENTRA_MAX_CONCURRENCY",
+        "Most requests under way in one worker: bodies that arrive and outside services that are waited for.",
+    )
+    max_held_bytes: Annotated[int, Meta(ge=1)] = _setting(
+        16_777_216, "SENTRA_MAX_HELD_BYTES", "Most bytes of request bodies that one worker holds at once."
+    )
+    max_wait_ms: Annotated[float, Meta(gt=0)] = _setting(
+        300.0,
+        "SENTRA_MAX_WAIT_MS",
+        "Longest time that a request may wait for its turn in a worker, in milliseconds; over it load is shed.",
+    )
+    on_overload: Literal["error", "allow", "block"] = _setting(
+        "error",
+        "SENTRA_ON_OVERLOAD",
+        "The answer, at once, to a request over what a worker can judge in time: error (503), allow or block.",
+    )
+    max_connections: Annotated[int, Meta(ge=1)] = _setting(
+        4096,
+        "SENTRA_MAX_CONNECTIONS",
+        "Most open connections of one worker, idle ones too; more wait unseen until one of them ends.",
+    )
+    header_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = _setting(
+        30_000,
+        "SENTRA_HEADER_TIMEOUT_MS",
+        "Time for a request's headers, and for the next request on an open connection, in milliseconds.",
+    )
     plugin_budget_ms: Annotated[float, Meta(gt=0)] = _setting(
         900.0, "SENTRA_PLUGIN_BUDGET_MS", "Hard budget for a verdict, in milliseconds from the request's arrival."
     )
@@ -148,6 +194,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: str | None = _setting(
         None, "SENTRA_METRICS_TOKEN", "Bearer token that /metrics asks for. Unset asks for none.", secret=True
     )
+    tls_cert: Path | None = _setting(
+        None, "SENTRA_TLS_CERT", "Certificate chain in PEM form. With SENTRA_TLS_KEY, HOST:PORT speaks only TLS."
+    )
+    tls_key: Path | None = _setting(
+        None, "SENTRA_TLS_KEY", "Private key of the certificate: PEM, PKCS#8, without a passphrase."
+    )
+    tls_client_ca: Path | None = _setting(
+        None, "SENTRA_TLS_CLIENT_CA", "CA certificates in PEM form; every caller must then present one signed by them."
+    )
+    tls_min_version: Literal["1.2", "1.3"] = _setting(
+        "1.3", "SENTRA_TLS_MIN_VERSION", "Lowest TLS version that is spoken: 1.3 or 1.2."
+    )
     path_prefix: str = _setting("", "SENTRA_PATH_PREFIX", "Path before the two calls, as in /api/agentSecurity.")
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "SENTRA_LOG_LEVEL", "Level of the service's own log."
@@ -157,6 +215,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     metrics_dir: Path | None = _setting(
         None, "SENTRA_METRICS_DIR", "Folder for the workers' metric files; the default is a private temporary folder."
+    )
+    pid_file: Path | None = _setting(
+        None, "SENTRA_PID_FILE", "File that names the running service's process, for sentra reload."
     )
 
 
@@ -224,125 +285,6 @@ def _unknown_names(environ: Mapping[str, str], problems: list[str]) -> list[str]
     return warnings
 
 
-class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An operator's rule: any of ``contains`` or ``regex``, in the argument ``arg`` of tools like ``tool``."""
-
-    tool: str | None = None
-    arg: str | None = None
-    contains: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
-    regex: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
-    reasonCode: int | None = None
-    reason: str | None = None
-
-
-class Allowed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Values that are no finding: a pattern for the whole value, and why."""
-
-    pattern: Annotated[str, Meta(min_length=1)]
-    reason: Annotated[str, Meta(min_length=1)]
-
-
-class PluginOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator changes about one plugin: the sources read, rules switched off or on, values allowed."""
-
-    sources: Annotated[tuple[Source, ...], Meta(min_length=1)] | None = None
-    disable: tuple[str, ...] = ()
-    enable: tuple[str, ...] = ()
-    allow: tuple[Allowed, ...] = ()
-
-
-class PiiOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which entities the pii plugin looks for, and from how many distinct values on each blocks."""
-
-    entities: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
-    min_count: dict[str, Annotated[int, Meta(ge=1)]] = {}
-
-
-class FileConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The configuration file named by SENTRA_PLUGIN_CONFIG."""
-
-    policies: tuple[PolicyRule, ...] = ()
-    piiKeywords: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
-    domainBlocklist: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
-    companyDomain: str | tuple[str, ...] = ()
-    externalHttp: tuple[Definition, ...] = ()
-    externalConcurrency: Annotated[int, Meta(ge=1, le=100)] = 8
-    pii: PiiOptions = PiiOptions()
-    plugins: dict[str, PluginOptions] = {}
-
-    @property
-    def company_domains(self) -> tuple[str, ...]:
-        domains = (self.companyDomain,) if isinstance(self.companyDomain, str) else self.companyDomain
-        return tuple(domain.strip().strip("@.").lower() for domain in domains if domain.strip())
-
-
-def load_file(path: Path | None) -> FileConfig:
-    """The configuration file at ``path``; the defaults when there is none. Raises ``ConfigError`` with all problems."""
-    if path is None:
-        return FileConfig()
-    document = read_document(path)
-    problems: list[str] = []
-    if not isinstance(document, dict):
-        raise ConfigError([f"{path}: expected an object at the top, got {type(document).__name__}"])
-    for part in _parts(document):
-        try:
-            msgspec.convert(part, FileConfig)
-        except msgspec.ValidationError as error:
-            problems.append(f"{path}: {_hint(error, part)}")
-    raise_all(list(dict.fromkeys(problems)))
-    return msgspec.convert(document, FileConfig)
-
-
-def read_document(path: Path) -> Any:
-    """The JSON, TOML or YAML document at ``path``, told apart by its suffix. Raises ``ConfigError``."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"SENTRA_PLUGIN_CONFIG: {path}: cannot be read: {error}"]) from None
-    try:
-        if path.suffix == ".toml":
-            return tomllib.loads(text)
-        if path.suffix in (".yaml", ".yml"):
-            return yaml.safe_load(text)
-        return msgspec.json.decode(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, msgspec.DecodeError, RecursionError) as error:
-        raise ConfigError([f"{path}: is not valid {path.suffix.lstrip('.').upper() or 'JSON'}: {error}"]) from None
-
-
-_FILLERS: dict[str, dict[str, Any]] = {
-    "policies": {},
-    "externalHttp": {"name": "external_filler", "url": "filler", "failOpen": False},
-}
-
-
-def _parts(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The document in parts that fail one by one: each entry, with fillers before list entries to keep their index."""
-    for key, value in document.items():
-        if key in _FILLERS and isinstance(value, list) and value:
-            for index, entry in enumerate(value):
-                yield {key: [_FILLERS[key]] * index + [entry]}
-        elif key in ("plugins", "pii") and isinstance(value, dict) and value:
-            for name, entry in value.items():
-                yield {key: {name: entry}}
-        else:
-            yield {key: value}
-
-
-def _hint(error: msgspec.ValidationError, part: dict[str, Any]) -> str:
-    text = str(error)
-    unknown = re.search(r"unknown field `([^`]*)`", text)
-    if unknown and unknown[1] in part:
-        near = difflib.get_close_matches(unknown[1], FileConfig.__struct_fields__, n=1)
-        return f"unknown key {unknown[1]!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    return text
-
-
 def read_variable(name: str) -> str | None:
     """An environment variable that the configuration file names, as for a secret; ``None`` when unset or empty."""
     return os.environ.get(name, "").strip() or None
-
-
-def file_schema() -> dict[str, Any]:
-    """JSON Schema of the configuration file."""
-    schema: dict[str, Any] = msgspec.json.schema(FileConfig)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

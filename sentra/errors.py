@@ -34,6 +34,17 @@ class RequestError(SentraError):
         self.diagnostics = diagnostics
 
 
+class LimitError(RequestError):
+    """A request over a limit that an attacker can choose to exceed, so the operator may have set a verdict for it.
+
+    ``limit`` is size, depth, segments, text, concurrency, bytes or wait.
+    """
+
+    def __init__(self, limit: str, status: int, code: int, message: str) -> None:
+        super().__init__(status, code, message)
+        self.limit = limit
+
+
 class Refused(SentraError):
     """The caller is not admitted. ``cause`` is one word, for metrics and the log; the caller is told nothing of it."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sentra.errors import RequestError
+from sentra.errors import LimitError, RequestError
 
 API_VERSION = "2025-05-01"
 MAX_ID_CHARS = 256
@@ -106,7 +106,7 @@ def decode_request(body: bytes) -> AnalyzeRequest:
     except UnicodeDecodeError:
         raise RequestError(400, 4002, "the body is not UTF-8") from None
     except RecursionError:
-        raise RequestError(400, 4002, "the body is nested too deeply") from None
+        raise LimitError("depth", 400, 4002, "the body is nested too deeply") from None
     except msgspec.DecodeError as error:
         raise RequestError(400, 4002, f"the body is not a request: {error}") from None
     if not request.tool_id and not request.tool_name:

@@ -88,8 +88,8 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 @contextmanager
 def running(folder: Path, config: Any = None, **settings: str) -> Iterator[Server]:
     """``sentra serve`` with two workers, ready to answer; stopped and its port closed at the end."""
-    port = free_port()
-    env = environment(folder, PORT=str(port), SENTRA_WORKERS="2", **settings)
+    port = int(settings.get("PORT", free_port()))
+    env = environment(folder, **({"SENTRA_WORKERS": "2", "PORT": str(port)} | settings))
     if config is not None:
         (folder / "config.json").write_bytes(msgspec.json.encode(config))
         env["SENTRA_PLUGIN_CONFIG"] = str(folder / "config.json")

@@ -244,6 +244,10 @@ class Metrics:
         """Count one refused caller; ``cause`` is one of a fixed set of words."""
         self._cell("sentra_auth_failures_total", cause).inc()
 
+    def over_limit(self, limit: str, answer: str) -> None:
+        """Count one request over ``limit``; both are of fixed sets of words."""
+        self._cell("sentra_over_limit_total", limit, answer).inc()
+
     def client_gone(self) -> None:
         """Count one caller that closed the connection before its answer."""
         self._gone.inc()

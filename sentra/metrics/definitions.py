@@ -67,6 +67,12 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("plugin",),
         merge="livesum",
     ),
+    _counter(
+        "sentra_over_limit_total",
+        "Requests of admitted callers over a limit, by limit and by the answer: error, allow or block.",
+        "limit",
+        "answer",
+    ),
     _counter("sentra_auth_failures_total", "Callers refused, by cause.", "cause"),
     _counter("sentra_client_gone_total", "Callers that closed the connection before the answer."),
     Definition(
