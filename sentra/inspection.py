@@ -5,8 +5,11 @@ so a rule sees an argument's name as the context of its value, and keys are read
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from msgspec import Struct
 
 from sentra.findings import SOURCES, Source, Span
 from sentra.normalize import View
@@ -16,17 +19,22 @@ SEPARATOR = b"\n\x00\n"
 
 Path = tuple["Path | None", str | int]
 
+_CONTEXT: Path = (None, "plannerContext")
+_DEFINITION: Path = (None, "toolDefinition")
+_TEXTS = frozenset((str, int, float))
 
-class Segment:
+
+class Segment(Struct, gc=False, eq=False):
     """A piece of text. ``skip`` is the length in bytes of the ``name: `` before the value; ``origin`` is set on views."""
 
-    __slots__ = ("end", "origin", "path", "skip", "source", "start", "text", "view")
-
-    def __init__(self, source: Source, path: Path, text: str, skip: int = 0):
-        self.source, self.path, self.text, self.skip = source, path, text, skip
-        self.start = self.end = 0
-        self.view: str | None = None
-        self.origin: Span | None = None
+    source: Source
+    path: Path
+    text: str
+    skip: int = 0
+    start: int = 0
+    end: int = 0
+    view: str | None = None
+    origin: Span | None = None
 
     @property
     def name(self) -> str:
@@ -44,17 +52,17 @@ class Inspection:
 
     def __init__(self, segments: Sequence[Segment]):
         self.segments = segments
-        self.ranges: dict[Source, tuple[int, int]] = {}
-        parts, position, gap = [], 0, len(SEPARATOR)
-        for index, segment in enumerate(segments):
-            part = segment.text.encode("utf-8", "replace")
-            parts.append(part)
-            segment.start, segment.end = position, position + len(part)
-            position = segment.end + gap
-            first, _ = self.ranges.get(segment.source, (index, 0))
-            self.ranges[segment.source] = (first, index + 1)
+        parts = [segment.text.encode("utf-8", "replace") for segment in segments]
+        position, gap = 0, len(SEPARATOR)
+        starts: list[int] = []
+        for segment, part in zip(segments, parts, strict=True):
+            starts.append(position)
+            segment.start = position
+            segment.end = position = position + len(part)
+            position += gap
+        self.ranges = _ranges(segments)
         self.buffer = SEPARATOR.join(parts)
-        self._starts = [segment.start for segment in segments]
+        self._starts = starts
 
     def segment_at(self, offset: int) -> int:
         """Index of the segment that holds the byte at ``offset``, or that the separator there follows."""
@@ -67,22 +75,30 @@ class Inspection:
         return Span(segment.source, segment.name, start - segment.start, end - segment.start, segment.view)
 
 
+def _ranges(segments: Sequence[Segment]) -> dict[Source, tuple[int, int]]:
+    """First and last place of each source; segments stand in the order of their sources."""
+    counts = Counter([segment.source for segment in segments])
+    ranges: dict[Source, tuple[int, int]] = {}
+    first = 0
+    for source, count in counts.items():
+        ranges[source] = (first, first + count)
+        first += count
+    return ranges
+
+
 def inspect(request: AnalyzeRequest) -> Inspection:
     """All text of ``request`` that a rule may read."""
-    found: dict[Source, list[Segment]] = {source: [] for source in SOURCES}
     planner, tool = request.plannerContext, request.toolDefinition
-    context: Path = (None, "plannerContext")
-    found["user_message"] += _walk("user_message", (context, "userMessage"), planner.userMessage)
-    found["thought"] += _walk("thought", (context, "thought"), planner.thought)
-    for source, segment in _history((context, "chatHistory"), planner.chatHistory):
-        found[source].append(segment)
+    found: list[Segment] = []
+    _walk(found, "user_message", (_CONTEXT, "userMessage"), planner.userMessage)
+    _walk(found, "thought", (_CONTEXT, "thought"), planner.thought)
+    _history(found, (_CONTEXT, "chatHistory"), planner.chatHistory)
     for name in ("previousToolsOutputs", "previousToolOutputs"):
-        found["tool_output"] += _outputs((context, name), getattr(planner, name))
-    found["input"] += _walk("input", (None, "inputValues"), request.inputValues)
-    definition: Path = (None, "toolDefinition")
+        _outputs(found, (_CONTEXT, name), getattr(planner, name))
+    _walk(found, "input", (None, "inputValues"), request.inputValues)
     for name in ("description", "inputParameters", "outputParameters"):
-        found["tool_description"] += _walk("tool_description", (definition, name), getattr(tool, name))
-    return Inspection([segment for source in SOURCES for segment in found[source]])
+        _walk(found, "tool_description", (_DEFINITION, name), getattr(tool, name))
+    return Inspection(found)
 
 
 def inspect_views(views: Iterable[tuple[Segment, View]]) -> Inspection:
@@ -105,57 +121,60 @@ def _view_segment(parent: Segment, view: View) -> Segment:
     return segment
 
 
-def _history(path: Path, turns: Any) -> Iterator[tuple[Source, Segment]]:
+def _history(found: list[Segment], path: Path, turns: Any) -> None:
+    """The user's turns, then the assistant's."""
+    assistant: list[Segment] = []
     for index, turn in enumerate(turns if isinstance(turns, list) else [turns]):
         place: Path = (path, index)
-        source: Source = "history.user"
-        if isinstance(turn, dict):
-            source = "history.user" if turn.get("role") == "user" else "history.assistant"
-            turn, place = turn.get("content"), (place, "content")
-        for segment in _walk(source, place, turn):
-            yield source, segment
+        if not isinstance(turn, dict):
+            _walk(found, "history.user", place, turn)
+        elif turn.get("role") == "user":
+            _walk(found, "history.user", (place, "content"), turn.get("content"))
+        else:
+            _walk(assistant, "history.assistant", (place, "content"), turn.get("content"))
+    found += assistant
 
 
-def _outputs(path: Path, calls: Any) -> Iterator[Segment]:
+def _outputs(found: list[Segment], path: Path, calls: Any) -> None:
     for index, call in enumerate(calls if isinstance(calls, list) else [calls]):
         place: Path = (path, index)
         outputs = call.get("outputs") if isinstance(call, dict) and "outputs" in call else call
         where: Path = (place, "outputs") if outputs is not call else place
         for number, output in enumerate(outputs if isinstance(outputs, list) else [outputs]):
-            yield from _output((where, number) if isinstance(outputs, list) else where, output)
+            _output(found, (where, number) if isinstance(outputs, list) else where, output)
 
 
-def _output(path: Path, output: Any) -> Iterator[Segment]:
+def _output(found: list[Segment], path: Path, output: Any) -> None:
     """A tool's output ``{name, description, type, value}`` reads ``name: value``; any other JSON as it stands."""
     if isinstance(output, dict) and "value" in output and isinstance(output.get("name"), str):
-        yield from _walk("tool_output", (path, "value"), output["value"], output["name"])
-        yield from _walk("tool_output", path, {k: v for k, v in output.items() if k not in ("value", "type")})
+        _walk(found, "tool_output", (path, "value"), output["value"], output["name"])
+        _walk(found, "tool_output", path, {k: v for k, v in output.items() if k not in ("value", "type")})
     else:
-        yield from _walk("tool_output", path, output)
+        _walk(found, "tool_output", path, output)
 
 
-def _walk(source: Source, path: Path, value: Any, name: str = "") -> Iterator[Segment]:
-    """Segments of every string and number in ``value``, depth first in the order of the document."""
+def _walk(found: list[Segment], source: Source, path: Path, value: Any, name: str = "") -> None:
+    """Add segments of every string and number in ``value``, depth first in the order of the document."""
     pending: list[tuple[Path, Any, str]] = [(path, value, name)]
     while pending:
         path, value, name = pending.pop()
-        if isinstance(value, str):
-            yield _named(source, path, name, value)
-        elif isinstance(value, dict):
-            for key in value:
-                if not isinstance(value[key], (str, int, float)) or isinstance(value[key], bool):
-                    yield Segment(source, (path, key), key)
-            pending.extend(((path, key), value[key], key) for key in reversed(value))
-        elif isinstance(value, list):
-            pending.extend(((path, index), value[index], name) for index in range(len(value) - 1, -1, -1))
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield _named(source, path, name, str(value))
+        kind = type(value)
+        if kind is str:
+            found.append(_named(source, path, name, value))
+        elif kind is dict:
+            found += [Segment(source, (path, key), key) for key in value if type(value[key]) not in _TEXTS]
+            pending += [((path, key), value[key], key) for key in reversed(value)]
+        elif kind is list:
+            pending += [((path, index), value[index], name) for index in range(len(value) - 1, -1, -1)]
+        elif kind is int or kind is float:
+            found.append(_named(source, path, name, str(value)))
 
 
 def _named(source: Source, path: Path, name: str, text: str) -> Segment:
     if not name:
         return Segment(source, path, text)
-    return Segment(source, path, f"{name}: {text}", len(name.encode("utf-8", "replace")) + 2)
+    size = len(name) if name.isascii() else len(name.encode("utf-8", "replace"))
+    return Segment(source, path, f"{name}: {text}", size + 2)
 
 
 def render(path: Path | None) -> str:
