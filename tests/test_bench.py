@@ -1,10 +1,18 @@
 """The benchmark's own parts: bodies of the promised size, answers told apart."""
 
+import asyncio
+import threading
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from bench.answers import Answer, problem
+from bench.client import open_loop
+from bench.guard import Budget, broken, budgets
 from bench.requests import Case, cases, parse_size
+from bench.rows import Row, compare, load, rendered, save, stamp
+from tests.conftest import free_port
 
 CASES = list(cases())
 
@@ -59,3 +67,90 @@ def test_an_ordinary_body_has_turns_outputs_and_metadata() -> None:
 def test_an_answer_is_wrong_when_any_part_differs(name: str, got: Answer, wrong: bool) -> None:
     case = next(c for c in CASES if c.name == name)
     assert bool(problem(case, got)) is wrong
+
+
+def row(name: str, value: float) -> Row:
+    return Row(name=name, unit="x", value=value)
+
+
+@pytest.mark.parametrize(
+    ("budget", "value", "slack", "holds"),
+    [
+        (Budget("a", most=2.0), 2.0, 1.0, True),
+        (Budget("a", most=2.0), 2.1, 1.0, False),
+        (Budget("a", most=2.0), 2.9, 1.5, True),
+        (Budget("a", least=0.6), 0.5, 1.0, False),
+        (Budget("a", least=0.6), 0.5, 1.5, True),
+    ],
+)
+def test_a_budget_holds_within_its_slack(budget: Budget, value: float, slack: float, holds: bool) -> None:
+    assert (budget.broken_by(row("a", value), slack) == "") is holds
+
+
+def test_a_budget_that_nothing_was_measured_for_is_broken() -> None:
+    names = [budget.row for budget in budgets()]
+    assert [line.partition(": ")[0] for line in broken([])] == names
+
+
+def test_the_quick_guard_asks_for_the_ratios_alone() -> None:
+    assert {line.partition("/")[0] for line in broken([], quick=True)} == {"ratio"}
+
+
+def test_rows_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
+    rows = [Row(name="a", unit="us", value=1.5, values=(1.0, 1.5, 2.0), more={"floor_us": 3.0}, stamp=stamp())]
+    save(rows, tmp_path / "new" / "rows.jsonl")
+    assert load(tmp_path / "new" / "rows.jsonl") == rows
+
+
+def test_a_comparison_shows_what_both_have() -> None:
+    table = compare([row("a", 2.0), row("b", 1.0)], [row("a", 3.0), row("c", 1.0)])
+    assert table[2:] == ["| a | x | 2 | 3 | 1.50 |"]
+
+
+def test_a_table_stands_between_its_marks() -> None:
+    text = rendered("before\n<!-- bench:begin -->old<!-- bench:end -->\nafter", [row("a", 2.0)])
+    assert text == (
+        "before\n<!-- bench:begin -->\n| row | value | unit |\n|---|--:|---|\n| a | 2 | x |\n<!-- bench:end -->\nafter"
+    )
+
+
+def test_a_document_without_marks_is_an_error() -> None:
+    with pytest.raises(ValueError, match="bench:begin"):
+        rendered("no marks", [])
+
+
+class Slow(asyncio.Protocol):
+    """Answers every request at once but the third, which waits for the fourth to be due."""
+
+    seen = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        type(self).seen += 1
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+        if type(self).seen == 3:
+            asyncio.get_running_loop().call_later(0.25, self.transport.write, answer)  # type: ignore[attr-defined]
+        else:
+            self.transport.write(answer)  # type: ignore[attr-defined]
+
+
+def test_what_waits_behind_a_stall_is_measured_from_when_it_was_due() -> None:
+    port = free_port()
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with await asyncio.get_running_loop().create_server(Slow, "127.0.0.1", port):
+            ready.set()
+            await stop.wait()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    ready.wait(10)
+    seen = open_loop(port, b"{}", rate=100, seconds=0.2, connections=1)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+    assert (seen.answered, seen.errors, seen.p50 > 50) == (20, 0, True)
