@@ -14,6 +14,7 @@ from msgspec import structs
 from sentra import ruleset
 from sentra.confirm import Confirm, Hit, labels
 from sentra.engine import Database
+from sentra.errors import EngineError
 from sentra.findings import Finding, Source, Span
 from sentra.inspection import Inspection, Path, Segment, inspect_views
 from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
@@ -164,6 +165,17 @@ class Scanner:
     def candidates(self, buffer: bytes) -> list[int]:
         """Numbers of the rules and decoders whose pattern fires somewhere in ``buffer``, each once."""
         return self._database.scan(buffer)
+
+    def prove(self) -> None:
+        """Compile what the shipped rules need, and see each of them fire on its own cases.
+
+        Raises ``EngineError`` for a rule that would silently not run.
+        """
+        for number, compiled in enumerate(self.rules):
+            for case in compiled.rule.case:
+                text = case.joined.encode("utf-8", "replace")
+                if case.match and compiled.prepare().search(text) and number not in self.candidates(text):
+                    raise EngineError(f"{compiled.rule.id}: the scan engine misses its case {case.name!r}")
 
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
