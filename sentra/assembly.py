@@ -78,6 +78,13 @@ def assemble(settings: Settings, clock: Clock = time.monotonic) -> Assembly:
     return Assembly(pipeline, settings, file, _digest(settings, file, compiled), tuple(_warnings(settings, file)))
 
 
+def assemble_proved(settings: Settings) -> Assembly:
+    """As ``assemble``, for serving: every shipped rule has been seen to fire. Raises ``EngineError`` for one that does not."""
+    assembly = assemble(settings)
+    assembly.pipeline.scanner.prove()
+    return assembly
+
+
 def cache_folder(settings: Settings) -> Path:
     """Where compiled rules are kept: the setting, or the user's cache folder."""
     return settings.cache_dir or Path.home() / ".cache" / "sentra"
