@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -47,10 +48,12 @@ def free_port() -> int:
 class Server:
     """A running ``sentra serve`` and a client for it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, folder: Path):
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", port: int, folder: Path, trust: ssl.SSLContext | None = None
+    ):
         self.process, self.port, self.folder = process, port, folder
-        self.url = f"http://127.0.0.1:{port}"
-        self.client = httpx.Client(base_url=self.url, headers=BEARER, timeout=10)
+        self.url = f"{'https' if trust else 'http'}://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, headers=BEARER, timeout=10, verify=trust or False)
 
     def analyze(self, request: Any, **options: Any) -> httpx.Response:
         body = request if isinstance(request, (bytes, Iterator)) else msgspec.json.encode(request)
@@ -86,8 +89,13 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(folder: Path, config: Any = None, **settings: str) -> Iterator[Server]:
-    """``sentra serve`` with two workers, ready to answer; stopped and its port closed at the end."""
+def running(
+    folder: Path, config: Any = None, *, trust: ssl.SSLContext | None = None, **settings: str
+) -> Iterator[Server]:
+    """``sentra serve`` with two workers, ready to answer; stopped and its port closed at the end.
+
+    With ``trust`` it is spoken to by TLS.
+    """
     port = int(settings.get("PORT", free_port()))
     env = environment(folder, **({"SENTRA_WORKERS": "2", "PORT": str(port)} | settings))
     if config is not None:
@@ -95,7 +103,7 @@ def running(folder: Path, config: Any = None, **settings: str) -> Iterator[Serve
         env["SENTRA_PLUGIN_CONFIG"] = str(folder / "config.json")
     with (folder / "stdout.log").open("wb") as out, (folder / "stderr.log").open("wb") as err:
         process = subprocess.Popen([sys.executable, "-m", "sentra", "serve"], env=env, stdout=out, stderr=err)
-        server = Server(process, port, folder)
+        server = Server(process, port, folder, trust)
         try:
             wait_ready(server)
             yield server
