@@ -191,6 +191,7 @@ def reasons() -> Iterator[str]:
     rows = [(builtin.reason_code, f"`{builtin.name}`", _listed(builtin.sources)) for builtin in BUILTIN]
     rows.append((801, "`external_*`", "what its definition says; each may set its own code"))
     rows.append((0, "`deadline`", "nothing more: the budget was used up and `SENTRA_ON_DEADLINE=block` is set"))
+    rows.append((0, "`limits`", "nothing: the request is over a limit, and its setting is `block`"))
     yield from table(("code", "`blockedBy`", "reads by default"), rows)
     yield "Policies of `policy_pack` may set codes of their own.\n"
 

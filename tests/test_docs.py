@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import yaml
 
-from sentra import cases, confirm, ruleset, wire
+from sentra import cases, confirm, line_queue, normalize, ruleset, segments, server, telemetry, wire
 from sentra.app import answer
-from sentra.config import FIELDS, HELP, FileConfig
+from sentra.config import FIELDS, HELP, FileConfig, Settings
 from sentra.metrics import DEFINITIONS
 from sentra.operations import OPENAPI
 from sentra.plugins import BUILTIN
@@ -259,6 +259,23 @@ def test_every_alert_that_is_named_exists() -> None:
     told = set(re.findall(r"`(Sentra[A-Z]\w+)`", OPERATIONS))
     assert told
     assert told <= alerts
+
+
+NUMBERS = [
+    f"{server.stop_seconds(Settings())} s with the defaults",
+    f"`SENTRA_HEADER_TIMEOUT_MS`, {Settings().header_timeout_ms / 1000:.0f} s",
+    f"at most {line_queue.LINGER_SECONDS * 1000:.0f} ms after the decision",
+    f"up to {telemetry.AUDIT_QUEUE_BYTES >> 20} MB for each worker, and new ones",
+    f"at most {(telemetry.AUDIT_QUEUE_BYTES + telemetry.QUEUE_BYTES) >> 20} MB more for each worker",
+    f"`telemetry.jsonl.{1_790_000_000 * 10 ** (segments.STAMP_DIGITS - 10)}` | a segment",
+    "up to three times over" if normalize.MAX_DEPTH == 3 else "",
+]
+
+
+@pytest.mark.parametrize("told", NUMBERS)
+def test_a_number_that_is_told_is_that_of_the_code(told: str) -> None:
+    assert told
+    assert told in " ".join((OPERATIONS + RULES).split())
 
 
 def test_every_setting_has_a_field() -> None:

@@ -1,6 +1,7 @@
 """The served API document tells what the application answers, and nothing else."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import yaml
 from sentra.app import App, create_app
 from sentra.config import load_settings
 from sentra.operations import OPENAPI
-from tests.conftest import CACHE, payload, request_with
+from tests.conftest import CACHE, Server, payload, request_with
 from tests.docs import error_sites
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(OPENAPI)
@@ -205,6 +206,27 @@ def test_metrics_come_as_the_kinds_that_are_told(app: App, accept: bytes) -> Non
 def test_the_document_is_served(app: App) -> None:
     assert ask(app, "GET", "/openapi.yaml") == Answer(200, "application/yaml", OPENAPI)
     assert Path(__file__).parent.parent.joinpath("sentra", "openapi.yaml").read_bytes() == OPENAPI
+
+
+def lines(count: int) -> bytes:
+    return b"".join(b"X%d: a\r\n" % number for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"NO HTTP\r\n\r\n", 400),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\n" + lines(100) + b"\r\n", 431),
+    ],
+    ids=["malformed", "long address", "many headers"],
+)
+def test_what_the_http_server_refuses_has_no_body(server: Server, request_head: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as caller:
+        caller.sendall(request_head)
+        answer = b"".join(iter(lambda: caller.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("name", ["send-email", "create-table"])
