@@ -13,19 +13,20 @@ import msgspec
 from aiohttp import web
 from msgspec import structs
 
-from sentra import __version__, wire
-from sentra.assembly import Assembly, assemble
+from sentra import __version__, limits, wire
+from sentra.assembly import Assembly, assemble_proved
 from sentra.auth import Authenticator, Refused
-from sentra.body import ClientGone, read_body
+from sentra.body import ClientGone, discard, read_body
 from sentra.calls import JSON, Call, Handler, Receive, Reply, Scope, Send
 from sentra.config import Settings
 from sentra.engine import self_test
-from sentra.errors import RequestError, SentraError
+from sentra.errors import LimitError, RequestError, SentraError
 from sentra.findings import Decision
 from sentra.metrics import Metrics
 from sentra.operations import Operations, operations_site
 from sentra.pipeline import Pipeline
 from sentra.plugins import Context
+from sentra.snapshot import Watched
 from sentra.telemetry import Event, Recorder
 from sentra.wire import AnalyzeResponse, ErrorResponse, ValidateResponse
 
@@ -34,15 +35,23 @@ log = logging.getLogger("sentra.app")
 
 ANALYZE, VALIDATE = "/analyze-tool-execution", "/validate"
 FLUSH_SECONDS = 0.5
+RETIRE_SECONDS = 1.0
 MAX_PATH = 512
+DISCARDED_BODIES = 4
+CUT = Reply(400, JSON, wire.encode(ErrorResponse(4002, "the body ended before it was whole", 400)))
+"""For a caller that is gone, or that only broke off its own message."""
 
 
 class App:
     """One worker's service. ``assembly`` can be swapped between two requests."""
 
-    def __init__(self, assembly: Assembly, authenticator: Authenticator, metrics: Metrics, recorder: Recorder):
+    def __init__(
+        self, assembly: Assembly, watched: Watched, authenticator: Authenticator, metrics: Metrics, recorder: Recorder
+    ):
+        self._watched = watched
         self.assembly, self.authenticator, self.metrics, self.recorder = assembly, authenticator, metrics, recorder
         self.settings = assembly.settings
+        self._gate = limits.Gate(self.settings)
         self._routes = dict(self._make_routes(self.settings.path_prefix))
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget = self.settings.plugin_budget_ms / 1000
@@ -63,7 +72,7 @@ class App:
                 reply = await self.reply(Call(scope, receive, time.monotonic()))
             except ClientGone:
                 self.metrics.client_gone()
-                return
+                reply = CUT
             await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
             await send({"type": "http.response.body", "body": reply.body})
 
@@ -93,6 +102,7 @@ class App:
                     seconds=seconds,
                     auth_ms=call.auth_ms,
                     error_code=error.code,
+                    decision=limits.decision(error, self.settings) if isinstance(error, LimitError) else None,
                 )
             )
         body = wire.encode(ErrorResponse(error.code, error.message, error.status, error.diagnostics))
@@ -126,26 +136,47 @@ class App:
 
     async def _analyze(self, call: Call) -> Reply:
         with self.metrics.in_flight():
+            turn = limits.Turn(self._gate)
+            call.started -= turn.waited
             self._admit(call)
-            body = await read_body(call.receive, call.header(b"content-length"), self.settings)
-            started = time.perf_counter()
-            request = wire.decode_request(body)
-            call.decode_ms = (time.perf_counter() - started) * 1000
-            assembly, deadline = self.assembly, call.started + self._budget
-            if assembly.pipeline.external:
-                decision, context = await assembly.pipeline.decide_async(request, deadline, body)
-            else:
-                decision, context = assembly.pipeline.decide(request, deadline)
-            return self._conclude(call, assembly, decision, context)
+            try:
+                with turn:
+                    return await self._judge(call, turn)
+            except LimitError as error:
+                return await self._over_limit(call, error)
 
-    def _conclude(self, call: Call, assembly: Assembly, decision: Decision, context: Context) -> Reply:
+    async def _judge(self, call: Call, turn: limits.Turn) -> Reply:
+        turn.check()
+        body = await read_body(call.receive, call.header(b"content-length"), self.settings, turn.received)
+        started = time.perf_counter()
+        request = wire.decode_request(body)
+        limits.check_shape(request, body, self.settings)
+        call.decode_ms = (time.perf_counter() - started) * 1000
+        assembly, deadline = self.assembly, call.started + self._budget
+        if assembly.pipeline.external:
+            decision, context = await assembly.pipeline.decide_async(request, deadline, body)
+        else:
+            decision, context = assembly.pipeline.decide(request, deadline)
+        return self._conclude(call, assembly, decision, context)
+
+    async def _over_limit(self, call: Call, error: LimitError) -> Reply:
+        """What the operator wants for a request over a limit of an authenticated caller: an error or a verdict."""
+        wanted = limits.verb(error, self.settings)
+        self.metrics.over_limit(error.limit, wanted)
+        if error.limit == "size" and call.header(b"expect") is None:
+            await discard(call.receive, DISCARDED_BODIES * self.settings.max_request_bytes)
+        if wanted == "error":
+            raise error
+        return self._conclude(call, self.assembly, limits.decision(error, self.settings), None)
+
+    def _conclude(self, call: Call, assembly: Assembly, decision: Decision, context: Context | None) -> Reply:
         """Count and record the decision, then answer with it."""
         seconds = time.monotonic() - call.started
         recorded = self.recorder.record(
             Event(
                 outcome="block" if decision.blocked else "allow",
                 correlation_id=call.correlation_id,
-                request=context.request,
+                request=context.request if context else None,
                 context=context,
                 find=assembly.pipeline.all_findings,
                 decision=decision,
@@ -183,12 +214,11 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
         await self.authenticator.start()
         await self.assembly.pipeline.start()
         self._keep(self._flush_for_ever())
         self._site = await operations_site(self, self.settings)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._keep(self._reload()))
+        self._reload_on_hangup()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -196,12 +226,15 @@ class App:
         task.add_done_callback(self._tasks.discard)
 
     async def _stop(self) -> None:
+        """End what runs beside requests; whatever fails, records and counts are written."""
         for task in self._tasks:
             task.cancel()
-        await self.assembly.pipeline.stop()
-        await self.authenticator.stop()
+        ends = [*self._tasks, self.assembly.pipeline.stop(), self.authenticator.stop()]
         if self._site is not None:
-            await self._site.cleanup()
+            ends.append(self._site.cleanup())
+        for failed in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(failed, Exception):
+                log.error("a part of the worker did not stop", exc_info=failed)
         await asyncio.to_thread(self.recorder.close)
         self.metrics.flush()
 
@@ -210,14 +243,39 @@ class App:
             await asyncio.sleep(FLUSH_SECONDS)
             self.metrics.flush()
 
+    def _reload_on_hangup(self) -> None:
+        """One reload at a time, and one more for all SIGHUPs that came meanwhile; the signal may be blocked until now."""
+        wanted = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
+        if self._watched.changed or self._watched.refused:
+            wanted.set()
+        self._keep(self._reload_for_ever(wanted))
+
+    async def _reload_for_ever(self, wanted: asyncio.Event) -> None:
+        while True:
+            await wanted.wait()
+            wanted.clear()
+            await self._reload()
+
     async def _reload(self) -> None:
-        """Swap to the configuration file as it is now; a bad one changes nothing and shows in a metric."""
-        try:
-            assembly = await asyncio.to_thread(assemble, self.settings)
-            await assembly.pipeline.start()
-        except SentraError as error:
+        """Take over the configuration file as it is now; one that the parent refused only shows in a metric."""
+        refused = self._watched.refused
+        if self._watched.changed or not refused:
+            await self._swap()
+        if refused:
             self.metrics.reload(False)
-            log.error("the configuration was not reloaded", extra={"problems": str(error).splitlines()})
+
+    async def _swap(self) -> None:
+        """Build the new configuration aside; then every later request is judged by it. A failure changes nothing."""
+        self._watched.note()
+        try:
+            assembly = await asyncio.to_thread(assemble_proved, self.settings)
+            await _started(assembly.pipeline)
+        except Exception as error:
+            self.metrics.reload(False)
+            told = {"problems": str(error).splitlines()} if isinstance(error, SentraError) else {}
+            log.error("the configuration was not reloaded", extra=told, exc_info=None if told else error)
             return
         before, self.assembly = self.assembly, assembly
         self.recorder.reconfigure(assembly.digest)
@@ -225,7 +283,23 @@ class App:
         self.metrics.outside(assembly.pipeline.health)
         self.metrics.reload(True)
         log.info("the configuration was reloaded", extra={"configHash": assembly.digest})
-        await before.pipeline.stop()
+        self._keep(self._retire(before.pipeline))
+
+    async def _retire(self, pipeline: Pipeline) -> None:
+        """Stop ``pipeline`` when every request that began with it has its verdict, or at once when the worker stops."""
+        try:
+            await asyncio.sleep(self._budget + RETIRE_SECONDS if pipeline.external else 0)
+        finally:
+            await pipeline.stop()
+
+
+async def _started(pipeline: Pipeline) -> None:
+    """Start ``pipeline``; if that fails, stop what was started of it and raise what failed."""
+    try:
+        await pipeline.start()
+    except BaseException:
+        await pipeline.stop()
+        raise
 
 
 async def _no_such_path(call: Call) -> Reply:
@@ -247,13 +321,13 @@ class Diagnostics(msgspec.Struct, omit_defaults=True, rename="camel"):
     view: str | None = None
 
 
-def answer(decision: Decision, context: Context, pipeline: Pipeline, shape: str) -> AnalyzeResponse:
+def answer(decision: Decision, context: Context | None, pipeline: Pipeline, shape: str) -> AnalyzeResponse:
     """The response in the configured ``shape``: extended, documented or legacy."""
     verdict = decision.verdict
     if not decision.blocked or verdict is None:
         return AnalyzeResponse(blockAction=False)
     diagnostics = Diagnostics(plugin=verdict.plugin, rule_id=verdict.rule_id)
-    if verdict.finding is not None:
+    if verdict.finding is not None and context is not None:
         evidence = verdict.finding.evidence()
         diagnostics.source, diagnostics.masked, diagnostics.view = evidence.source, evidence.masked, evidence.view
         diagnostics.path = pipeline.masked(evidence.path[:MAX_PATH], evidence.source, context)
@@ -270,7 +344,8 @@ def answer(decision: Decision, context: Context, pipeline: Pipeline, shape: str)
 def create_app(settings: Settings, metrics_folder: Path | None = None) -> App:
     """The application of one process, with its files open. Raises ``SentraError`` when it must not serve."""
     self_test()
-    assembly = assemble(settings)
+    watched = Watched(settings.plugin_config)
+    assembly = assemble_proved(settings)
     metrics, recorder = Metrics(metrics_folder, settings.workers), Recorder(settings, assembly.digest)
     metrics.self_test(True)
     metrics.configured(assembly.digest, __version__, time.monotonic())
@@ -278,4 +353,4 @@ def create_app(settings: Settings, metrics_folder: Path | None = None) -> App:
     for name, journal in (("telemetry", recorder.telemetry), ("audit", recorder.audit)):
         if journal is not None:
             metrics.journal(name, journal.stats)
-    return App(assembly, Authenticator(settings), metrics, recorder)
+    return App(assembly, watched, Authenticator(settings), metrics, recorder)
