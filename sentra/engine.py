@@ -4,12 +4,14 @@ The engine itself has been wrong before: wheels that bundle Vectorscan 5.4.12 mi
 the known misses as canaries; nothing may be served by an engine that fails them (see docs/rationale.md).
 """
 
+import contextlib
 import hashlib
 import os
 import re
 import stat
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ import hyperscan
 from sentra.errors import ConfigError, EngineError
 
 UTF8 = "(*UTF8)"
+SHIPPED = Path(sys.prefix) / "share" / "sentra"  # rules that were compiled when the service was installed
+ROOT = 0
 _FORMAT = f"sentra-3 hyperscan-{version('hyperscan')}"
 _BEYOND_ASCII = re.compile(
     r"[^\x00-\x7f]|\\x\{(?:0*[89a-fA-F][0-9a-fA-F]|0*[1-9a-fA-F][0-9a-fA-F]{2,})\}|\\x[89a-fA-F]|\\[pP]"
@@ -58,9 +62,9 @@ class Database:
         self._database: Any = None
         if not patterns:
             return
-        blob = load_cached(patterns, cache_folder) if cache_folder else None
-        self.cached = blob is not None
-        self._database = _from_blob(blob) if blob else _compile(patterns)
+        kept = _kept(patterns, cache_folder) if cache_folder else None
+        self.cached = kept is not None
+        self._database = kept if self.cached else _compile(patterns)
         if cache_folder and not self.cached:
             store(patterns, cache_folder, hyperscan.dumpb(self._database))
 
@@ -152,6 +156,16 @@ def ascii_pattern(pattern: str) -> bytes:
     return "".join(c if c.isascii() else f"\\x{{{ord(c):x}}}" for c in pattern).encode("ascii")
 
 
+def _kept(patterns: Sequence[str], folder: str) -> Any:
+    """The database from the cache, else the one that was shipped; nothing if this processor can use neither."""
+    for place, owners in ((folder, ()), (str(SHIPPED), (ROOT,))):
+        blob = load_cached(patterns, place, owners)
+        with contextlib.suppress(hyperscan.error):
+            if blob:
+                return _from_blob(blob)
+    return None
+
+
 def _from_blob(blob: bytes) -> Any:
     database = hyperscan.loadb(blob, hyperscan.HS_MODE_BLOCK)
     database.scratch = hyperscan.Scratch(database)
@@ -173,13 +187,16 @@ def cache_file(patterns: Sequence[str], folder: str) -> Path:
     return Path(folder) / f"{digest.hexdigest()}.hsdb"
 
 
-def load_cached(patterns: Sequence[str], folder: str) -> bytes | None:
-    """The cached compiled form, if it is whole and only its owner, this process's user, could have written it."""
+def load_cached(patterns: Sequence[str], folder: str, owners: Collection[int] = ()) -> bytes | None:
+    """The cached compiled form, if it is whole and only its owner could have written it.
+
+    The owner is this process's user, or one of ``owners`` (user numbers).
+    """
     path = cache_file(patterns, folder)
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            if status.st_uid not in (os.geteuid(), *owners) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 return None
             checksum, blob = file.read(32), file.read()
     except OSError:
