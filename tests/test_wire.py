@@ -52,12 +52,17 @@ def test_an_error_tells_the_place_and_not_the_value() -> None:
     assert "hunter2" not in caught.value.message
 
 
-@given(st.binary(max_size=300))
-def test_no_bytes_raise_anything_but_a_request_error(raw: bytes) -> None:
+def error_code(raw: bytes) -> int | None:
     try:
         decode_request(raw)
     except RequestError as error:
-        assert error.code == 4002
+        return error.code
+    return None
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_raise_anything_but_a_request_error(raw: bytes) -> None:
+    assert error_code(raw) in (None, 4002)
 
 
 def test_identity_takes_odd_metadata_as_missing() -> None:
