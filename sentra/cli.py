@@ -1,10 +1,13 @@
 """The command line: serve, check, scan, rules, config, telemetry, entra."""
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import click
 import msgspec
@@ -15,6 +18,7 @@ from sentra.cli_entra import entra
 from sentra.config import FIELDS, HELP, file_schema, load_settings
 from sentra.engine import self_test
 from sentra.errors import ConfigError, RequestError, SentraError
+from sentra.pid_file import running_pid
 from sentra.plugins import BUILTIN
 from sentra.ruleset import Combination, Rule
 
@@ -289,14 +293,25 @@ def telemetry_schema() -> None:
 
 
 @main.command("reload")
-@click.argument("pid", type=int)
-def reload(pid: int) -> None:
-    """Tell the service whose parent process is PID to reload its configuration file."""
-    import os
-    import signal
+@click.argument("pid", type=click.IntRange(min=1), required=False)
+@click.option(
+    "--pid-file",
+    envvar="SENTRA_PID_FILE",
+    type=click.Path(path_type=Path),
+    help="File that names the service's process; the default is SENTRA_PID_FILE.",
+)
+def reload(pid: int | None, pid_file: Path | None) -> None:
+    """Tell the running service to reload its configuration file.
 
-    try:
-        os.kill(pid, signal.SIGHUP)
-    except (ProcessLookupError, PermissionError) as error:
-        click.echo(f"cannot signal process {pid}: {error.strerror}", err=True)
-        sys.exit(EXIT_CONFIG)
+    The service is found by its PID file, or is the parent process PID. It validates the file first; its log and the
+    metric sentra_config_last_reload_success tell how that went.
+    """
+    with problems_told():
+        if pid is None and pid_file is None:
+            raise ConfigError(["which service? Give its PID or --pid-file, or set SENTRA_PID_FILE for it and here"])
+        process = pid if pid is not None else running_pid(cast(Path, pid_file))
+        try:
+            os.kill(process, signal.SIGHUP)
+        except OSError as error:
+            raise ConfigError([f"cannot signal process {process}: {error.strerror}"]) from None
+    click.echo(f"process {process} was told to reload")

@@ -7,45 +7,66 @@ the start with exit code 2, and again at each reload, so that a mistake changes 
 import contextlib
 import ctypes
 import logging
+import math
 import os
 import signal
 import socket
-import tempfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock, Thread
 from typing import Any
 
+import msgspec
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 
 from sentra.assembly import Assembly, assemble
-from sentra.config import Settings, load_settings
+from sentra.config import Settings
 from sentra.engine import self_test
 from sentra.errors import ConfigError, SentraError
 from sentra.log import configure_logging
 from sentra.metrics import prepare_folder
+from sentra.pid_file import pid_file
+from sentra.snapshot import Keeper, run_folder
+from sentra.transport import connection_options, raise_file_limit, tls_options
 
 log = logging.getLogger("sentra.server")
 
 METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 PR_SET_PDEATHSIG = 1
-HEADER_TIMEOUT_MS = 30_000
-STOP_SECONDS = 10
+RECORD_SECONDS = 7
+RELOAD = (signal.SIGHUP,)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_compiling = Lock()  # no fork while rules are compiled in another thread: the child would inherit held locks
 
 
 def serve(settings: Settings) -> None:
     """Check everything, then serve until SIGTERM. Raises ``SentraError`` when it must not start."""
     configure_logging(settings.log_level)
-    assembly = assemble(settings)
-    self_test()
-    refuse_taken_port(settings.host, settings.port)
-    with metrics_folder(settings):
-        _warn(assembly)
-        server = make_server(settings)
-        server.on_startup(lambda: _reload_on_hangup(server))
+    signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD)  # before any thread: one thread alone waits for it
+    with run_folder() as folder:
+        keeper = Keeper(folder, settings.plugin_config) if settings.plugin_config else None
+        assembly = _valid(settings, keeper)
+        self_test()
+        refuse_taken_port("PORT", settings.host, settings.port)
+        if settings.ops_port is not None:
+            refuse_taken_port("SENTRA_OPS_PORT", settings.host, settings.ops_port)
+        with pid_file(settings.pid_file):
+            _announce(settings, folder, keeper)
+            _warn(assembly, raise_file_limit(settings))
+            _run(make_server(settings), settings, keeper)
+
+
+def _run(server: Any, settings: Settings, keeper: Keeper | None) -> None:
+    """Serve. A stop that was asked for ends with exit code 0 though workers may have been told to stop before."""
+    _prepare_forks()
+    server.on_startup(lambda: Thread(target=_reload_for_ever, args=(server, settings, keeper), daemon=True).start())
+    try:
         server.serve()
+    except SystemExit:
+        if not server.interrupt_signal:
+            raise
 
 
 def make_server(settings: Settings, target: str = "sentra.worker:create") -> Any:
@@ -60,14 +81,21 @@ def make_server(settings: Settings, target: str = "sentra.worker:create") -> Any
         loop=Loops.uvloop,
         http=HTTPModes.http1,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=65_536),
+        http1_settings=HTTP1Settings(header_read_timeout=settings.header_timeout_ms, max_buffer_size=65_536),
         log_enabled=True,
         log_dictconfig=_granian_logging(settings.log_level),
         log_access=False,
         respawn_failed_workers=True,
         respawn_interval=0.5,
-        workers_kill_timeout=STOP_SECONDS,
+        workers_kill_timeout=stop_seconds(settings),
+        **connection_options(settings),
+        **tls_options(settings),
     )
+
+
+def stop_seconds(settings: Settings) -> int:
+    """How long a worker may take to stop: for a body that is arriving, its verdict, and writing what is queued."""
+    return math.ceil((settings.body_timeout_ms + settings.plugin_budget_ms) / 1000) + RECORD_SECONDS
 
 
 def _granian_logging(level: str) -> dict[str, Any]:
@@ -81,7 +109,7 @@ def _granian_logging(level: str) -> dict[str, Any]:
     }
 
 
-def refuse_taken_port(host: str, port: int) -> None:
+def refuse_taken_port(setting: str, host: str, port: int) -> None:
     """Raise ``ConfigError`` when something listens there: workers share ports, so a second server would start silently."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as probe:
@@ -90,59 +118,68 @@ def refuse_taken_port(host: str, port: int) -> None:
             probe.bind(address)
             probe.listen(1)
         except OSError as error:
-            raise ConfigError([f"HOST, PORT: cannot listen on {host}:{port}: {error.strerror}"]) from None
+            raise ConfigError([f"HOST, {setting}: cannot listen on {host}:{port}: {error.strerror}"]) from None
 
 
-@contextlib.contextmanager
-def metrics_folder(settings: Settings) -> Iterator[Path]:
-    """A clean folder for the metric files of all workers, announced to them through the environment."""
-    with tempfile.TemporaryDirectory(prefix="sentra-metrics-") as private:
-        folder = settings.metrics_dir or Path(private)
-        prepare_folder(folder)
-        os.environ[METRICS_DIR] = str(folder)
-        yield folder
+def _announce(settings: Settings, folder: Path, keeper: Keeper | None) -> None:
+    """Tell the workers, through the environment, where metric files go and which configuration file to read."""
+    metrics = settings.metrics_dir or folder / "metrics"
+    prepare_folder(metrics)
+    os.environ[METRICS_DIR] = str(metrics)
+    if keeper is not None:
+        os.environ["SENTRA_PLUGIN_CONFIG"] = str(keeper.kept)
 
 
-def _warn(assembly: Assembly) -> None:
-    for warning in assembly.warnings:
+def _warn(assembly: Assembly, limit: str | None) -> None:
+    for warning in (*assembly.warnings, *([limit] if limit else [])):
         log.warning(warning)
     rules = len(assembly.pipeline.scanner.rules)
     log.info("configuration is in force", extra={"configHash": assembly.digest, "rules": rules})
 
 
-def _reload_on_hangup(server: Any) -> None:
-    """Replace granian's reload, which would end workers before it knows that new ones can start."""
-    parent = os.getpid()
-
-    def on_hangup(signum: int, frame: object) -> None:
-        if os.getpid() == parent:
-            threading.Thread(target=_reload, args=(server,), daemon=True).start()
-
-    signal.signal(signal.SIGHUP, on_hangup)
+def _valid(settings: Settings, keeper: Keeper | None) -> Assembly:
+    """What the configuration file describes as it is now, with its rules compiled. Raises ``SentraError``."""
+    if keeper is None:
+        return assemble(settings)
+    return keeper.take(lambda copy: assemble(msgspec.structs.replace(settings, plugin_config=copy)))
 
 
-def _reload(server: Any) -> None:
-    """Validate the new configuration and compile its rules, then tell every worker to swap."""
+def _reload_for_ever(server: Any, settings: Settings, keeper: Keeper | None) -> None:
+    """Instead of granian's reload, which would end workers before it knows that new ones can start.
+
+    Reloads never overlap: a SIGHUP that comes during one waits, and further ones with it, for one more reload.
+    """
+    while True:
+        signal.sigwait(RELOAD)
+        _reload(settings, keeper)
+        for worker in list(server.wrks):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, signal.SIGHUP)
+
+
+def _reload(settings: Settings, keeper: Keeper | None) -> None:
+    """Validate the new configuration and compile its rules; a bad one is told and marked, and changes nothing."""
     try:
-        settings, _ = load_settings()
-        assembly = assemble(settings)
+        with _compiling:
+            digest = _valid(settings, keeper).digest
     except SentraError as error:
         log.error("the configuration was not reloaded", extra={"problems": str(error).splitlines()})
-        for worker in server.wrks:
-            _signal(worker.inner.pid)
-        return
-    log.info("the configuration is valid", extra={"configHash": assembly.digest})
-    for worker in server.wrks:
-        _signal(worker.inner.pid)
+    except Exception:
+        log.exception("the configuration was not reloaded")
+    else:
+        log.info("the configuration is valid", extra={"configHash": digest})
 
 
-def _signal(pid: int | None) -> None:
-    with contextlib.suppress(ProcessLookupError, TypeError):
-        os.kill(pid or 0, signal.SIGHUP)
+def _prepare_forks() -> None:
+    """From now on every child of this process is a worker: it ends with its parent, and whenever it is told to."""
+    parent = os.getpid()
 
+    def in_child() -> None:
+        _compiling.release()
+        for number in (signal.SIGTERM, signal.SIGINT):  # the parent's handlers would only note it, in the wrong process
+            signal.signal(number, signal.SIG_DFL)
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
 
-def end_with_parent() -> None:
-    """Ask the kernel to end this worker when its parent dies, so that none is orphaned."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1 and os.environ.get(METRICS_DIR):
-        log.info("the parent is the first process of this container")
+    os.register_at_fork(before=_compiling.acquire, after_in_parent=_compiling.release, after_in_child=in_child)

@@ -7,14 +7,13 @@ from typing import Any
 from sentra.config import load_settings
 from sentra.log import configure_logging
 from sentra.metrics import claim_slot
-from sentra.server import METRICS_DIR, end_with_parent
+from sentra.server import METRICS_DIR
 
 
 def create() -> Any:
     """The ASGI application of this worker. Whatever it raises keeps the worker from serving."""
     settings, _ = load_settings()
     configure_logging(settings.log_level)
-    end_with_parent()
     folder = os.environ.get(METRICS_DIR)  # noqa: TID251 - the parent announces the metrics folder here
     if folder:
         claim_slot(Path(folder))

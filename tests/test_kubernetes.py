@@ -13,7 +13,7 @@ import yaml
 from sentra.config import Settings, load_file, load_settings
 from sentra.metrics import DEFINITIONS
 from sentra.metrics.files import FILE_BYTES, GAUGE_FILE_BYTES
-from sentra.server import STOP_SECONDS
+from sentra.server import stop_seconds
 from tests.conftest import Server
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -198,7 +198,7 @@ def test_no_service_variables_are_injected_beside_the_settings(objects: tuple[Do
 
 def test_the_grace_period_covers_the_whole_stop(objects: tuple[Document, ...]) -> None:
     command = container(objects)["lifecycle"]["preStop"]["exec"]["command"]
-    assert pod(objects)["terminationGracePeriodSeconds"] > int(command[1]) + STOP_SECONDS
+    assert pod(objects)["terminationGracePeriodSeconds"] > int(command[1]) + stop_seconds(settings(objects))
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
