@@ -60,7 +60,7 @@ def _overview() -> Iterator[str]:
 
 
 def _packs() -> Iterator[str]:
-    listed = {str(rule["id"]) for rule in _host_rules()}
+    listed = {str(rule["id"]) for rule in host_rules()}
     for builtin in BUILTIN:
         pack = ruleset.shipped(builtin.name)
         entries = [entry for entry in pack.entries if entry.id not in listed]
@@ -103,7 +103,8 @@ def _host_tables() -> list[dict[str, object]]:
     return [hosts for document in documents for hosts in document.get("hosts", ())]
 
 
-def _host_rules() -> list[dict[str, object]]:
+def host_rules() -> list[dict[str, object]]:
+    """The rules that stand for single hosts, as the tables of hosts expand to them."""
     document: dict[str, list[dict[str, object]]] = {"hosts": _host_tables()}
     expand_hosts(document)
     return document.get("rule", [])
@@ -112,7 +113,7 @@ def _host_rules() -> list[dict[str, object]]:
 def _hosts() -> Iterator[str]:
     yield "### Hosts of domain_block\n"
     yield "One rule for each host and its subdomains, `domain_block.` and its name with `-` for every other sign: "
-    yield f"{len(_host_rules())} of them. `sentra rules list --plugin domain_block` lists them; a group can be switched as one.\n"
+    yield f"{len(host_rules())} of them. `sentra rules list --plugin domain_block` lists them; a group can be switched as one.\n"
     hosts = [msgspec.convert(entry, Hosts) for entry in _host_tables()]
     rows = (
         (

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
+@cache
 def make_app(**settings: str) -> App:
     return create_app(load_settings({"SENTRA_CACHE_DIR": CACHE, "SENTRA_WORKERS": "1", **settings})[0])
 
