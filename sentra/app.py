@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Coroutine, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -36,8 +36,8 @@ log = logging.getLogger("sentra.app")
 ANALYZE, VALIDATE = "/analyze-tool-execution", "/validate"
 FLUSH_SECONDS = 0.5
 RETIRE_SECONDS = 1.0
+WATCH_SECONDS = 0.2
 MAX_PATH = 512
-DISCARDED_BODIES = 4
 CUT = Reply(400, JSON, wire.encode(ErrorResponse(4002, "the body ended before it was whole", 400)))
 """For a caller that is gone, or that only broke off its own message."""
 
@@ -164,7 +164,7 @@ class App:
         wanted = limits.verb(error, self.settings)
         self.metrics.over_limit(error.limit, wanted)
         if error.limit == "size" and call.header(b"expect") is None:
-            await discard(call.receive, DISCARDED_BODIES * self.settings.max_request_bytes)
+            await discard(call.receive)
         if wanted == "error":
             raise error
         return self._conclude(call, self.assembly, limits.decision(error, self.settings), None)
@@ -218,7 +218,7 @@ class App:
         await self.assembly.pipeline.start()
         self._keep(self._flush_for_ever())
         self._site = await operations_site(self, self.settings)
-        self._reload_on_hangup()
+        self._keep(self._watch_for_ever())
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -243,32 +243,17 @@ class App:
             await asyncio.sleep(FLUSH_SECONDS)
             self.metrics.flush()
 
-    def _reload_on_hangup(self) -> None:
-        """One reload at a time, and one more for all SIGHUPs that came meanwhile; the signal may be blocked until now."""
-        wanted = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
-        if self._watched.changed or self._watched.refused:
-            wanted.set()
-        self._keep(self._reload_for_ever(wanted))
-
-    async def _reload_for_ever(self, wanted: asyncio.Event) -> None:
+    async def _watch_for_ever(self) -> None:
+        """Take over each configuration file that the parent found valid; one that it refused only shows in a metric."""
         while True:
-            await wanted.wait()
-            wanted.clear()
-            await self._reload()
-
-    async def _reload(self) -> None:
-        """Take over the configuration file as it is now; one that the parent refused only shows in a metric."""
-        refused = self._watched.refused
-        if self._watched.changed or not refused:
-            await self._swap()
-        if refused:
-            self.metrics.reload(False)
+            await asyncio.sleep(WATCH_SECONDS)
+            if self._watched.replaced():
+                await self._swap()
+            if self._watched.refused():
+                self.metrics.reload(False)
 
     async def _swap(self) -> None:
         """Build the new configuration aside; then every later request is judged by it. A failure changes nothing."""
-        self._watched.note()
         try:
             assembly = await asyncio.to_thread(assemble_proved, self.settings)
             await _started(assembly.pipeline)
@@ -306,6 +291,7 @@ async def _no_such_path(call: Call) -> Reply:
     raise RequestError(404, 4004, "there is nothing at this path")
 
 
+@lru_cache(maxsize=16)
 def _api_version(query: bytes) -> str:
     return dict(parse_qsl(query.decode("latin-1"))).get("api-version", "")
 
