@@ -7,6 +7,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -196,13 +197,20 @@ def reasons() -> Iterator[str]:
     yield "Policies of `policy_pack` may set codes of their own.\n"
 
 
-def error_sites() -> Iterator[tuple[int, int, str]]:
+@cache
+def error_sites() -> tuple[tuple[int, int, str], ...]:
     """HTTP status, error code and message of every error that the code answers with; ``...`` is filled in then."""
-    for path in sorted((ROOT / "sentra").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in RAISED:
-                status, code, message = node.args[RAISED[getattr(node.func, "id", "")] :][:3]
-                yield ast.literal_eval(status), ast.literal_eval(code), _message(message)
+    calls = (
+        node
+        for path in sorted((ROOT / "sentra").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    )
+    sites = []
+    for node in calls:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
+            status, code, message = node.args[RAISED[node.func.id] :][:3]
+            sites.append((ast.literal_eval(status), ast.literal_eval(code), _message(message)))
+    return tuple(sites)
 
 
 def _message(node: ast.expr) -> str:
