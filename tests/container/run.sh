@@ -4,7 +4,7 @@
 #   sudo tests/container/run.sh
 #
 # Needs Debian or Ubuntu, root, and the packages: buildah debootstrap curl iproute2 python3-pip util-linux. Takes about
-# two minutes, and one more the first time, for the base. No part of the usual tests. Settings:
+# a minute, and another one the first time, for the base. No part of the usual tests. Settings:
 #
 #   BASE_IMAGE  the base to build on; the default is made by debootstrap from the mirror that apt uses
 #   SUITE       the release of that base; the default is the machine's
@@ -31,6 +31,8 @@ clean() {
   rm -rf --one-file-system "$work"
 }
 trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 container_of() {  # IMAGE: a container of it; its name is in $container
   container=$(buildah from --pull-never "$1")
@@ -39,6 +41,7 @@ container_of() {  # IMAGE: a container of it; its name is in $container
 
 make_base() {
   local mirror
+  # shellcheck disable=SC2016  # apt-get expands it
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $suite" | head -n 1)
   [ -n "$mirror" ] || fail "apt has no source for $suite; set SUITE or BASE_IMAGE"
   say "making $base"
@@ -72,7 +75,7 @@ build() {
   revision=$(git -C "$project" rev-parse HEAD 2>/dev/null || echo unknown)
   version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$project/sentra/__init__.py")
   say "building $image"
-  buildah build -q --isolation chroot --pull-never --no-cache --build-context "wheels=$work/wheels" \
+  buildah build -q --isolation chroot --pull-never --build-context "wheels=$work/wheels" \
     --build-arg BASE_IMAGE="$base" --build-arg PIP_NO_INDEX=1 \
     --build-arg VERSION="$version" --build-arg REVISION="$revision" \
     --tag "$image" --file "$project/Containerfile" "$project" >"$work/build.log" 2>&1 \
@@ -80,16 +83,15 @@ build() {
   buildah inspect --type image "$image" | python3 "$here/configuration.py" "$work" "$version" "$revision"
 }
 
-check_content() {  # ROOT: nothing in it that only a build needs
+check_content() {  # ROOT: nothing in it that only a build needs, nothing that the service could change
   local left
-  left=$(find "$1/opt" "$1/usr" "$1/src" -type d \( -name pip -o -name tests \) -not -path '*/ensurepip/*' \
-    -not -path '/*/test/*' 2>/dev/null || true)
+  left=$(find "$1" -xdev -type d -path '*/site-packages/*' \( -name pip -o -name tests -o -name geodata \))
   [ -z "$left" ] || fail "the image holds $left"
   left=$(find "$1/opt/sentra" \( -not -uid 0 -o -perm /022 -not -type l \) -print -quit)
   [ -z "$left" ] || fail "others than root may write $left"
 }
 
-size_of() { buildah inspect --type image --format '{{.FromImageID}}' "$1" >/dev/null && buildah images --format '{{.Size}}' "$1"; }
+size_of() { buildah images --format '{{.Size}}' "$1"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
 buildah inspect --type image "$base" >/dev/null 2>&1 || make_base
