@@ -8,7 +8,7 @@ from typing import Any
 from sentra.config import Settings
 from sentra.errors import LimitError, RequestError
 
-DISCARD_SECONDS = 0.25
+DISCARD_SECONDS, DISCARD_BYTES = 0.25, 16 << 20
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -35,11 +35,12 @@ async def read_body(
         raise RequestError(408, 4003, "the body did not arrive in time") from None
 
 
-async def discard(receive: Receive, most: int) -> None:
-    """Read on and forget, for a quarter of a second and ``most`` bytes at most.
+async def discard(receive: Receive) -> None:
+    """Read on and forget, for a quarter of a second and 16 MiB at most.
 
     A caller that is still sending when the connection closes may never see the answer.
     """
+    most = DISCARD_BYTES
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_SECONDS):
             while most > 0:

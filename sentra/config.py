@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         16_777_216, "SENTRA_MAX_HELD_BYTES", "Most bytes of request bodies that one worker holds at once."
     )
     max_wait_ms: Annotated[float, Meta(gt=0)] = _setting(
-        300.0,
+        250.0,
         "SENTRA_MAX_WAIT_MS",
         "Longest time that a request may wait for its turn in a worker, in milliseconds; over it load is shed.",
     )

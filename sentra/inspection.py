@@ -16,6 +16,7 @@ from sentra.normalize import View
 from sentra.wire import AnalyzeRequest
 
 SEPARATOR = b"\n\x00\n"
+MAX_ENTRY_NAME = 64
 
 Path = tuple["Path | None", str | int]
 
@@ -165,6 +166,7 @@ def _walk(found: list[Segment], source: Source, path: Path, value: Any, name: st
             found += [Segment(source, (path, key), key) for key in value if type(value[key]) not in _TEXTS]
             pending += [((path, key), value[key], key) for key in reversed(value)]
         elif kind is list:
+            name = name[:MAX_ENTRY_NAME]  # a long one before each entry would multiply the text
             pending += [((path, index), value[index], name) for index in range(len(value) - 1, -1, -1)]
         elif kind is int or kind is float:
             found.append(_named(source, path, name, str(value)))

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import structs
+
 from sentra.config import Settings
 from sentra.errors import LimitError
 from sentra.findings import Decision, Verdict
@@ -36,39 +38,34 @@ def check_shape(request: AnalyzeRequest, body: bytes, settings: Settings) -> Non
     shallow = body.count(b"[") + body.count(b"{") <= settings.max_depth
     if shallow and len(body) <= min(2 * settings.max_segments, settings.max_text_chars):
         return
-    planner, tool = request.plannerContext, request.toolDefinition
-    _measure(
-        [
-            *[getattr(planner, name) for name in planner.__struct_fields__],
-            *[getattr(tool, name) for name in tool.__struct_fields__],
-            request.inputValues,
-            request.conversationMetadata,
-        ],
-        settings,
-    )
+    members = [structs.asdict(request.plannerContext), structs.asdict(request.toolDefinition)]
+    _measure([*members, request.inputValues, request.conversationMetadata], settings)
 
 
 def _measure(level: list[Any], settings: Settings) -> None:
-    """Go down level by level, so that nothing depends on the depth; the request itself and its members are two."""
-    depth, values, text = 2, 0, 0
+    """Go down level by level, so that nothing depends on the depth; the request itself is the first."""
+    depth, values, text = 1, 0, 0
     while level:
         values += len(level)
         below: list[Any] = []
+        nests = False
         for value in level:
             if type(value) is dict:
+                nests = True
                 below += value.values()
                 text += sum(map(len, value))
             elif type(value) is list:
+                nests = True
                 below += value
             elif type(value) is str:
                 text += len(value)
+        depth += nests
+        if depth > settings.max_depth:
+            raise LimitError("depth", 400, 4002, f"the body is nested more than {settings.max_depth} deep")
         if values > settings.max_segments:
             raise LimitError("segments", 400, 4002, f"the body has more than {settings.max_segments} values")
         if text > settings.max_text_chars:
             raise LimitError("text", 400, 4002, f"the body has more than {settings.max_text_chars} characters of text")
-        depth += bool(below)
-        if depth > settings.max_depth:
-            raise LimitError("depth", 400, 4002, f"the body is nested more than {settings.max_depth} deep")
         level = below
 
 

@@ -1,0 +1,324 @@
+"""Limits on what a worker takes on, and the verdicts that an operator may set for what is over them."""
+
+import asyncio
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sentra.app import App, create_app
+from sentra.body import DISCARD_BYTES, discard
+from sentra.calls import Call, Reply
+from sentra.config import Settings, load_settings
+from sentra.errors import LimitError
+from sentra.limits import Gate, Turn, check_shape
+from sentra.wire import decode_request
+from tests.conftest import CACHE, eventually, request_with, running
+from tests.load import closed_loop
+from tests.test_protocol import statuses
+
+SMALL = {"SENTRA_MAX_REQUEST_BYTES": "20000", "SENTRA_MAX_DEPTH": "20", "SENTRA_MAX_SEGMENTS": "200"}
+
+
+def nested(depth: int, value: Any = "x") -> Any:
+    """``value`` inside so many lists and objects by turns."""
+    for level in range(depth):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+def refused(request: dict[str, Any], **settings: Any) -> str | None:
+    """The limit that a request is over, once decoded."""
+    body = msgspec.json.encode(request)
+    try:
+        check_shape(decode_request(body), body, Settings(**settings))
+    except LimitError as error:
+        return error.limit
+    return None
+
+
+@pytest.mark.parametrize(
+    ("request_body", "limit"),
+    [
+        (request_with(), None),
+        (request_with(inputValues=nested(18)), None),
+        (request_with(inputValues=nested(19)), None),
+        (request_with(inputValues=nested(20)), "depth"),
+        (request_with(plannerContext={"userMessage": "hi", "previousToolsOutputs": nested(19)}), "depth"),
+        (request_with(conversationMetadata=nested(200)), "depth"),
+        (request_with(inputValues=["["] * 60), None),
+        (request_with(inputValues=[[]] * 150), None),
+        (request_with(inputValues=list(range(301))), "segments"),
+        (request_with(inputValues={str(number): number for number in range(301)}), "segments"),
+        (request_with(inputValues=[[1] * 100] * 4), "segments"),
+        (request_with("y" * 5001), "text"),
+        (request_with(inputValues={"y" * 5001: 1}), "text"),
+        (request_with(inputValues=["y" * 100] * 48), None),
+    ],
+)
+def test_a_request_over_its_shape_is_found(request_body: dict[str, Any], limit: str | None) -> None:
+    assert refused(request_body, max_depth=20, max_segments=300, max_text_chars=5000) == limit
+
+
+def test_nesting_beyond_the_decoder_is_over_the_same_limit() -> None:
+    with pytest.raises(LimitError) as caught:
+        decode_request(msgspec.json.encode(request_with("DEEP")).replace(b'"DEEP"', b"[" * 50_000 + b"]" * 50_000))
+    assert (caught.value.limit, caught.value.status, caught.value.code) == ("depth", 400, 4002)
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def at_the_gate(steps: Callable[[Gate, Time], Awaitable[None]], **settings: Any) -> None:
+    """Run ``steps`` in an event loop with a gate whose clock they hold."""
+    clock = Time()
+
+    async def run() -> None:
+        await steps(Gate(Settings(**settings), clock), clock)
+
+    asyncio.run(run())
+
+
+def test_what_starts_in_an_idle_loop_has_not_waited() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        for _ in range(3):
+            clock.now += 5
+            assert Turn(gate).waited == 0
+            await asyncio.sleep(0)
+
+    at_the_gate(steps)
+
+
+def test_what_comes_behind_much_work_has_waited_as_long() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        for _ in range(50):
+            turn = Turn(gate)
+            clock.now += 0.01
+        assert turn.waited == pytest.approx(0.49)
+        with pytest.raises(LimitError, match="more requests than it can judge"):
+            turn.check()
+
+    at_the_gate(steps, max_wait_ms=400.0)
+
+
+def test_waits_are_forgotten_when_the_queue_is_short_again() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        for _ in range(50):
+            Turn(gate)
+            clock.now += 0.01
+        for _ in range(2):
+            await asyncio.sleep(0)
+            gate.waited()
+            clock.now += 0.001
+        await asyncio.sleep(0)
+        assert Turn(gate).waited < 0.01
+
+    at_the_gate(steps)
+
+
+def test_the_waits_of_one_request_add_up() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        turn = Turn(gate)
+        for _ in range(6):
+            clock.now += 0.01
+            turn.received(10)
+        assert turn.waited == pytest.approx(0.01 + 0.02 + 0.03 + 0.04 + 0.05 + 0.06)
+        clock.now += 0.01
+        with pytest.raises(LimitError, match="more requests than it can judge"):
+            turn.received(10)
+
+    at_the_gate(steps, max_wait_ms=250.0)
+
+
+def test_requests_under_way_and_bytes_held_are_bounded_and_given_back() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        with Turn(gate), Turn(gate) as second:
+            with pytest.raises(LimitError, match="under way"), Turn(gate):
+                pass
+            with pytest.raises(LimitError, match="received at once"):
+                second.received(3000)
+        assert (gate.under_way, gate.held) == (0, 0)
+        with Turn(gate) as alone:
+            alone.received(2000)
+
+    at_the_gate(steps, max_concurrency=2, max_held_bytes=2500, max_request_bytes=100)
+
+
+def application(folder: Path, **settings: str) -> App:
+    known = {"SENTRA_CACHE_DIR": CACHE, "SENTRA_PLUGINS": "email_bcc", "LOG_FILE": str(folder / "t.jsonl")}
+    return create_app(load_settings(known | SMALL | settings)[0])
+
+
+def ask(app: App, parts: Iterable[bytes], announced: bool = True, **headers: str) -> Reply:
+    """The answer of ``app`` to a body that arrives in ``parts``."""
+    left = list(parts)
+    named = {"authorization": "Bearer t", **headers}
+    if announced:
+        named["content-length"] = str(sum(map(len, left)))
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": left.pop(0) if left else b"", "more_body": bool(left)}
+
+    scope = {
+        "path": "/analyze-tool-execution",
+        "method": "POST",
+        "query_string": b"api-version=1",
+        "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+    }
+
+    async def call() -> Reply:
+        return await app.reply(Call(scope, receive, time.monotonic()))
+
+    return asyncio.run(call())
+
+
+def encoded(**changes: Any) -> bytes:
+    return msgspec.json.encode(request_with(**changes))
+
+
+OVER: list[tuple[str, list[bytes], int, int]] = [
+    ("size", [b" " * 20_001], 413, 4001),
+    ("depth", [encoded(inputValues=nested(30))], 400, 4002),
+    ("depth", [b'{"plannerContext":{},"toolDefinition":{"id":"a"},"inputValues":' + b"[" * 9000], 400, 4002),
+    ("segments", [encoded(inputValues=[1] * 300)], 400, 4002),
+]
+IDS = ["size", "depth", "beyond the decoder", "segments"]
+
+
+@pytest.mark.parametrize(("limit", "parts", "status", "code"), OVER, ids=IDS)
+def test_over_a_limit_the_default_is_an_error(
+    tmp_path: Path, limit: str, parts: list[bytes], status: int, code: int
+) -> None:
+    app = application(tmp_path)
+    reply = ask(app, parts)
+    assert (reply.status, msgspec.json.decode(reply.body)["errorCode"]) == (status, code)
+    assert told(app, tmp_path) == [("error", code, [f"limits: {limit}"])]
+    assert counted(app, limit, "error") == 1
+
+
+@pytest.mark.parametrize(("limit", "parts", "status", "code"), OVER, ids=IDS)
+def test_over_a_limit_an_allow_can_be_chosen(
+    tmp_path: Path, limit: str, parts: list[bytes], status: int, code: int
+) -> None:
+    app = application(tmp_path, SENTRA_ON_OVERSIZE="allow")
+    reply = ask(app, parts)
+    assert (reply.status, reply.body) == (200, b'{"blockAction":false}')
+    assert told(app, tmp_path) == [("allow", None, [f"limits: {limit}"])]
+    assert counted(app, limit, "allow") == 1
+
+
+@pytest.mark.parametrize(("limit", "parts", "status", "code"), OVER, ids=IDS)
+def test_over_a_limit_a_block_can_be_chosen(
+    tmp_path: Path, limit: str, parts: list[bytes], status: int, code: int
+) -> None:
+    app = application(tmp_path, SENTRA_ON_OVERSIZE="block")
+    reply = ask(app, parts)
+    answer = msgspec.json.decode(reply.body)
+    assert (reply.status, answer["blockAction"], answer["reasonCode"], answer["blockedBy"]) == (200, True, 0, "limits")
+    assert answer["reason"]
+    assert msgspec.json.decode(answer["diagnostics"]) == {"plugin": "limits", "ruleId": f"limits.{limit}"}
+    assert told(app, tmp_path) == [("block", None, [f"limits: {limit}"])]
+    assert counted(app, limit, "block") == 1
+
+
+def told(app: App, folder: Path) -> list[tuple[str, int | None, list[str]]]:
+    """Outcome, error code and errors of every telemetry line."""
+    app.recorder.close()
+    lines = [msgspec.json.decode(line) for line in (folder / "t.jsonl").read_bytes().splitlines()]
+    return [(line["outcome"], line.get("errorCode"), line["errors"]) for line in lines]
+
+
+def counted(app: App, limit: str, answer: str) -> float:
+    text = app.metrics.render("")[1].decode()
+    line = f'sentra_over_limit_total{{answer="{answer}",limit="{limit}"}} '
+    return float(text.partition(line)[2].partition("\n")[0] or 0)
+
+
+def test_a_size_that_is_not_announced_is_found_while_reading(tmp_path: Path) -> None:
+    app = application(tmp_path, SENTRA_ON_OVERSIZE="block")
+    assert b'"limits"' in ask(app, [b" " * 9000] * 3, announced=False).body
+
+
+def test_the_rest_of_a_body_that_is_too_large_is_read_only_for_so_long() -> None:
+    read = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal read
+        read += 65_536
+        return {"type": "http.request", "body": bytes(65_536), "more_body": True}
+
+    asyncio.run(discard(receive))
+    assert read <= DISCARD_BYTES + 65_536
+
+
+def test_a_rest_that_never_comes_is_not_waited_for() -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets that event")
+
+    asyncio.run(discard(receive))
+
+
+def test_an_audit_withholds_the_block(tmp_path: Path) -> None:
+    app = application(tmp_path, SENTRA_ON_OVERSIZE="block", SENTRA_AUDIT_ONLY="1")
+    assert ask(app, [b" " * 20_001]).body == b'{"blockAction":false}'
+
+
+def test_nobody_gets_a_verdict_without_a_bearer(tmp_path: Path) -> None:
+    app = application(tmp_path, SENTRA_ON_OVERSIZE="allow", STRICT_AUTH_ALLOWED_TOKENS="other")
+    assert ask(app, [b" " * 20_001]).status == 401
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "member"),
+    [("error", 503, "errorCode"), ("allow", 200, "blockAction"), ("block", 200, "reason")],
+)
+def test_load_over_the_bounds_is_shed_as_the_operator_wants(
+    tmp_path: Path, wanted: str, status: int, member: str
+) -> None:
+    app = application(tmp_path, SENTRA_ON_OVERLOAD=wanted, SENTRA_MAX_HELD_BYTES="1", SENTRA_MAX_REQUEST_BYTES="300")
+    app._gate.held = 300
+    reply = ask(app, [encoded()])
+    assert (reply.status, member in msgspec.json.decode(reply.body)) == (status, True)
+    assert counted(app, "bytes", wanted) == 1
+    app._gate.held = 0
+    assert ask(app, [encoded()]).body == b'{"blockAction":false}'
+
+
+def test_a_sender_without_end_gets_its_verdict_and_is_cut(tmp_path: Path) -> None:
+    with running(tmp_path, SENTRA_ON_OVERSIZE="block", **SMALL) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            head = "POST /analyze-tool-execution?api-version=1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer t\r\n"
+            connection.sendall(head.encode() + b"transfer-encoding: chunked\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                while not select.select([connection], [], [], 0)[0]:
+                    connection.sendall(b"1000\r\n" + b" " * 4096 + b"\r\n")
+            answer = connection.recv(65_536)
+        assert statuses(answer) == [200]
+        assert b'"blockedBy":"limits"' in answer
+        large = server.analyze(b" " * 1_000_000)
+        assert large.json()["blockAction"] is True
+
+
+def test_no_answer_is_late_when_far_more_is_asked_than_can_be_judged(tmp_path: Path) -> None:
+    """600 connections ask one worker at once and without end: it answers all in time, judges some, and is soon itself."""
+    body = encoded(inputValues={"text": "the quick brown fox jumps over the lazy dog " * 1500})
+    with running(tmp_path, SENTRA_WORKERS="1") as server:
+        seen = closed_loop(server.port, body, connections=600, seconds=3)
+        assert set(seen.statuses) == {200, 503}
+        assert seen.slowest < 1.0
+        eventually(lambda: server.analyze(body).status_code == 200, 2)
+        assert [server.analyze(body).status_code for _ in range(20)] == [200] * 20
