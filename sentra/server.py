@@ -4,7 +4,6 @@ The parent holds no request. It builds the whole configuration once before any w
 the start with exit code 2, and again at each reload, so that a mistake changes nothing.
 """
 
-import contextlib
 import ctypes
 import logging
 import math
@@ -61,7 +60,7 @@ def serve(settings: Settings) -> None:
 def _run(server: Any, settings: Settings, keeper: Keeper | None) -> None:
     """Serve. A stop that was asked for ends with exit code 0 though workers may have been told to stop before."""
     _prepare_forks()
-    server.on_startup(lambda: Thread(target=_reload_for_ever, args=(server, settings, keeper), daemon=True).start())
+    server.on_startup(lambda: Thread(target=_reload_for_ever, args=(settings, keeper), daemon=True).start())
     try:
         server.serve()
     except SystemExit:
@@ -144,21 +143,21 @@ def _valid(settings: Settings, keeper: Keeper | None) -> Assembly:
     return keeper.take(lambda copy: assemble(msgspec.structs.replace(settings, plugin_config=copy)))
 
 
-def _reload_for_ever(server: Any, settings: Settings, keeper: Keeper | None) -> None:
+def _reload_for_ever(settings: Settings, keeper: Keeper | None) -> None:
     """Instead of granian's reload, which would end workers before it knows that new ones can start.
 
     Reloads never overlap: a SIGHUP that comes during one waits, and further ones with it, for one more reload.
     """
     while True:
         signal.sigwait(RELOAD)
-        _reload(settings, keeper)
-        for worker in list(server.wrks):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.inner.pid, signal.SIGHUP)
+        if keeper is None:
+            log.warning("there is nothing to reload: SENTRA_PLUGIN_CONFIG is not set")
+        else:
+            _reload(settings, keeper)
 
 
-def _reload(settings: Settings, keeper: Keeper | None) -> None:
-    """Validate the new configuration and compile its rules; a bad one is told and marked, and changes nothing."""
+def _reload(settings: Settings, keeper: Keeper) -> None:
+    """Validate the new configuration and compile its rules; workers see what is kept. A bad one changes nothing."""
     try:
         with _compiling:
             digest = _valid(settings, keeper).digest

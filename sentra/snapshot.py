@@ -89,33 +89,34 @@ class Keeper:
 
 
 class Watched:
-    """A worker's side: whether the file at ``path`` was replaced, and whether a newer one was refused."""
+    """A worker's side: looks whether the file at ``path`` was replaced, or a newer one refused.
+
+    Looking is sure where a signal is not: one that comes while a worker is between its start and its event loop is lost.
+    """
 
     def __init__(self, path: Path | None):
         self._path = path
-        self.note()
+        self._seen = _stamp(path)
+        self._refusal: tuple[int, int] | None = None
 
-    def note(self) -> None:
-        """Remember the file as it is now, right before it is read."""
-        self._seen = self._stamp()
+    def replaced(self) -> bool:
+        """Whether the file is another one than at the last call, at first than when this object was made."""
+        before, self._seen = self._seen, _stamp(self._path)
+        return self._seen is not None and self._seen != before
 
-    @property
-    def changed(self) -> bool:
-        """Whether the file is another one than was remembered."""
-        return self._stamp() != self._seen
-
-    @property
     def refused(self) -> bool:
-        """Whether the operator's file is newer, and not valid."""
-        return self._path is not None and _mark(self._path).exists()
+        """Whether the operator's newest file is not valid, and was refused after the last call that told so."""
+        before, self._refusal = self._refusal, _stamp(_mark(self._path) if self._path else None)
+        return self._refusal is not None and self._refusal != before
 
-    def _stamp(self) -> tuple[int, int] | None:
-        if self._path is None:
-            return None
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    """What differs between two files that stood at ``path`` one after the other; nothing without a file."""
+    if path is not None:
         with contextlib.suppress(OSError):
-            status = self._path.stat()
+            status = path.stat()
             return status.st_ino, status.st_mtime_ns
-        return None
+    return None
 
 
 def _mark(path: Path) -> Path:
