@@ -21,6 +21,7 @@ from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare,
 from sentra.ruleset import Rule
 
 LEAST_ALLOWANCE = 4 << 20
+PASSES = 1024
 SEARCH_COST = 256
 CONFIRM_COST = 2_000
 CONFIRM_SECONDS = 0.1
@@ -52,7 +53,7 @@ class Allowance:
 
     def renew(self, expired: Callable[[], bool]) -> None:
         """Start afresh with a new time budget."""
-        self.left = max(LEAST_ALLOWANCE, 64 * self._size)
+        self.left = max(LEAST_ALLOWANCE, PASSES * self._size)
         self.expired = expired
         self._spent = self._since = 0.0
 
