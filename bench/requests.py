@@ -20,7 +20,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One request to send and the answer that it must get.
 
     ``text`` names what stands at ``place``; an ordinary conversation surrounds it. ``sizes`` are of the whole body, as
-    ``8k``. ``literals`` and ``patterns`` are operator rules to load beside the shipped ones. Without a ``reasonCode`` any code is right.
+    ``8k``. ``literals`` and ``patterns`` are operator rules to load beside the shipped ones. Without a ``reasonCode`` any code is right. Where
+    ``capped``, a block is right too: the cap on confirm work depends on the speed of the machine.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     place: str = "conversation"
     reasonCode: int | None = None
     errorCode: int | None = None
+    capped: bool = False
     literals: int = 0
     patterns: int = 0
 
