@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import Coroutine, Iterable
 from functools import lru_cache
@@ -37,6 +38,8 @@ ANALYZE, VALIDATE = "/analyze-tool-execution", "/validate"
 FLUSH_SECONDS = 0.5
 RETIRE_SECONDS = 1.0
 WATCH_SECONDS = 0.2
+STOP = (signal.SIGTERM, signal.SIGINT)
+SIGNALS_SECONDS = 0.1  # a worker blocks its stop until now: between two runs of the event loop it would be lost
 MAX_PATH = 512
 CUT = Reply(400, JSON, wire.encode(ErrorResponse(4002, "the body ended before it was whole", 400)))
 """For a caller that is gone, or that only broke off its own message."""
@@ -209,6 +212,7 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             return
         await send({"type": "lifespan.startup.complete"})
+        asyncio.get_running_loop().call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, STOP)
         await receive()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})

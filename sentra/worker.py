@@ -1,6 +1,7 @@
 """What granian calls in each worker: builds the application, or ends the worker before it can answer anything."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ def create() -> Any:
     folder = os.environ.get(METRICS_DIR)  # noqa: TID251 - the parent announces the metrics folder here
     if folder:
         claim_slot(Path(folder))
-    from sentra.app import create_app
+    from sentra.app import STOP, create_app
 
-    return create_app(settings, Path(folder) if folder else None)
+    app = create_app(settings, Path(folder) if folder else None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the event loop runs for good (App)
+    return app

@@ -202,7 +202,7 @@ def test_half_a_body_does_not_hold_the_stop(tmp_path: Path) -> None:
 
 def test_counts_stay_true_over_twenty_kills_under_load(tmp_path: Path) -> None:
     folder = tmp_path / "metrics"
-    with running(tmp_path, SENTRA_METRICS_DIR=str(folder)) as server:
+    with running(tmp_path, **FAST, SENTRA_METRICS_DIR=str(folder)) as server:
         with Load(server.port, 4) as load:
             killer = Killer(server)
             for _ in range(20):
