@@ -172,7 +172,7 @@ def test_workers_end_with_a_killed_parent_and_the_next_start_cleans_up(tmp_path:
 
 
 def test_no_request_is_lost_when_the_service_stops_under_load(tmp_path: Path) -> None:
-    with running(tmp_path) as server, Load(server.port) as load:
+    with running(tmp_path, **FAST) as server, Load(server.port) as load:
         eventually(lambda: len(load.sent) > 500)
         assert server.stop() == 0
     times = recorded(tmp_path / "telemetry.jsonl").times
@@ -182,14 +182,14 @@ def test_no_request_is_lost_when_the_service_stops_under_load(tmp_path: Path) ->
 
 
 def test_a_stop_of_the_whole_process_group_is_clean(tmp_path: Path) -> None:
-    with running(tmp_path) as server:
+    with running(tmp_path, **FAST) as server:
         for pid in workers(server).values():
             os.kill(pid, signal.SIGTERM)
         assert server.stop() == 0
 
 
 def test_half_a_body_does_not_hold_the_stop(tmp_path: Path) -> None:
-    with running(tmp_path, SENTRA_BODY_TIMEOUT_MS="500") as server:
+    with running(tmp_path, **FAST, SENTRA_BODY_TIMEOUT_MS="500") as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as half:
             head = (
                 f"POST /validate{QUERY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nContent-Length: 10\r\n\r\nab"
@@ -214,14 +214,14 @@ def test_counts_stay_true_over_twenty_kills_under_load(tmp_path: Path) -> None:
 
 
 def test_counts_are_exact_without_kills(tmp_path: Path) -> None:
-    with running(tmp_path) as server:
+    with running(tmp_path, **FAST) as server:
         with Load(server.port, 4) as load:
             eventually(lambda: len(load.sent) > 300)
         assert len(load.answered) == len(load.sent) == metric(server, 'sentra_requests_total{outcome="allow"}')
 
 
 def test_every_answer_has_its_line_over_kills_rotations_and_a_restart(tmp_path: Path) -> None:
-    found = run(tmp_path, Options(requests=4000, workers=2, kills=6, max_bytes=50_000))
+    found = run(tmp_path, Options(requests=4000, workers=2, kills=6, max_bytes=50_000), **FAST)
     assert found.segments > 10
     assert found.faultless, found
 

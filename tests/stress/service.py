@@ -239,10 +239,10 @@ class Options(NamedTuple):
     seed: int = 1
 
 
-def run(folder: Path, options: Options) -> Report:
+def run(folder: Path, options: Options, **settings: str) -> Report:
     """Run the service twice on one port and one telemetry file under one load; then look at what is on disk."""
     port, chooser = free_port(), random.Random(options.seed)
-    settings = {
+    settings |= {
         "PORT": str(port),
         "SENTRA_WORKERS": str(options.workers),
         "LOG_MAX_BYTES": str(options.max_bytes),
