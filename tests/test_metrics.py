@@ -87,6 +87,7 @@ def exercise(made: Metrics) -> None:
         made.decided(decision, 0.001)
     made.error(4002, 0.001)
     made.auth_failure("missing")
+    made.over_limit("size", "error")
     made.client_gone()
     made.flush()
 
