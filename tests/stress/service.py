@@ -10,6 +10,7 @@ correlation id of its own. An answer is excused from having a line only when its
 
 import argparse
 import asyncio
+import contextlib
 import gzip
 import itertools
 import os
@@ -97,6 +98,8 @@ class Load:
                 await self._ask_for_ever(reader, writer)
             finally:
                 writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
     async def _ask_for_ever(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = next(self._connection_numbers)
