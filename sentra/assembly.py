@@ -226,6 +226,8 @@ def _digest(settings: Settings, file: FileConfig, compiled: Iterable[Compiled]) 
         settings.audit_only,
         settings.on_deadline,
         settings.plugin_budget_ms,
+        settings.on_oversize,
+        settings.on_overload,
         file,
         [
             (entry.rule.id, entry.rule.pattern, entry.rule.confirm, entry.rule.context, entry.sources)

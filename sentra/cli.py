@@ -260,7 +260,9 @@ def eval_rules(file: BinaryIO, as_json: bool) -> None:
     with problems_told():
         assembly = _assembled()
         labelled = list(evaluate.read(file, file.name))
-    with click.progressbar(length=len(labelled), label="requests", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+    with click.progressbar(
+        length=len(labelled), label="requests", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
         report = evaluate.evaluate(assembly, labelled, lambda: bar.update(1))
     if as_json:
         click.echo(msgspec.json.encode(report.as_json()))

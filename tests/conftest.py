@@ -19,7 +19,7 @@ import pytest
 PAYLOADS = Path(__file__).parent / "payloads"
 QUERY = "?api-version=2025-05-01"
 BEARER = {"Authorization": "Bearer test-token", "Content-Type": "application/json"}
-START_SECONDS = 30
+START_SECONDS = 90
 CACHE = str(Path(tempfile.gettempdir()) / f"sentra-test-cache-{os.getuid()}")
 
 

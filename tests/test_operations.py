@@ -52,13 +52,17 @@ def test_a_log_that_cannot_be_written_makes_the_service_unready_but_alive(tmp_pa
     with running(tmp_path, LOG_FILE=str(logs / "telemetry.jsonl"), SENTRA_PLUGINS="policy_pack") as server:
         logs.rename(tmp_path / "away")
 
-        def status(path: str) -> int:
-            server.analyze(request_with())
-            return httpx.get(server.url + path).status_code
+        def answers(path: str) -> list[httpx.Response]:
+            """Answers over connections of their own, each after a request that wants to be recorded."""
+            judged = f"{server.url}/analyze-tool-execution{QUERY}"
+            assert {httpx.post(judged, json=request_with(), headers=BEARER).status_code for _ in range(16)} == {200}
+            return [httpx.get(server.url + path) for _ in range(16)]
 
-        eventually(lambda: all(status("/readyz") == 503 for _ in range(8)))
-        assert "cannot be written" in httpx.get(f"{server.url}/readyz").json()["reason"]
-        assert status("/livez") == 200
-        assert server.verdict(request_with()) == (False, None, None)
+        def all_are(path: str, status: int) -> bool:
+            return {answer.status_code for answer in answers(path)} == {status}
+
+        eventually(lambda: all_are("/readyz", 503), 30)
+        assert {answer.json()["reason"] for answer in answers("/readyz")} == {"telemetry.jsonl cannot be written"}
+        assert all_are("/livez", 200)
         (tmp_path / "away").rename(logs)
-        eventually(lambda: all(status("/readyz") == 200 for _ in range(8)), 20)
+        eventually(lambda: all_are("/readyz", 200), 30)

@@ -95,7 +95,9 @@ def context(hit: Hit) -> bool:
     return any(hit.context.search(spoken(hit.buffer[a:b])) for a, b in ((low, hit.start), (hit.end, high)))
 
 
-_NAME_PARTS = re.compile(rb"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=[0-9])|[_\-/\s]+|(?<=\w)\.(?=\w)")
+_NAME_PARTS = re.compile(
+    rb"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z])(?=[0-9])|[_\-/\s]+|(?<=\w)\.(?=\w)"
+)
 
 
 def spoken(text: bytes) -> bytes:
