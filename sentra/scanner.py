@@ -24,7 +24,7 @@ LEAST_ALLOWANCE = 4 << 20
 PASSES = 1024
 SEARCH_COST = 256
 CONFIRM_COST = 2_000
-CONFIRM_SECONDS = 0.25
+CONFIRM_SECONDS = 0.2
 CPU_CHECK_EVERY = 8
 
 
@@ -75,7 +75,7 @@ class Allowance:
             raise Late
 
     def _worn(self) -> bool:
-        most = CONFIRM_SECONDS * (1 + self._size / (1 << 20))
+        most = CONFIRM_SECONDS * (1 + self._size / (2 << 20))
         return self._spent + self._cpu() - self._since > most
 
 
