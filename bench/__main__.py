@@ -3,12 +3,13 @@
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import click
 import msgspec
 
-from bench import cpu, layers, load, rows
+from bench import cpu, external, layers, load, rows
 from bench.answers import wrong_answers
 from bench.guard import broken
 from bench.requests import case, cases
@@ -32,7 +33,7 @@ def main(context: click.Context, test: bool) -> None:
 def check_answers() -> None:
     """Print each wrong answer and the counts. Exits with 1 when there is a wrong one."""
     passed = failed = 0
-    for wrong in wrong_answers(cases()):
+    for wrong in chain(wrong_answers(cases()), external.wrong_externals()):
         if wrong:
             failed += 1
             click.echo(f"WRONG {wrong}", err=True)
@@ -70,6 +71,7 @@ SUITES: dict[str, Callable[[float], Iterator[Row]]] = {
     "worst": lambda seconds: cpu.worst_rows([each for each in cases(("worst",)) if each.definition.answer != "error"]),
     "growth": _growth,
     "start": _start,
+    "external": lambda seconds: external.external_rows(),
     "tail": lambda seconds: load.tail_rows(case("curated/ordinary/8k"), seconds),
     "overload": lambda seconds: load.overload_rows(case("curated/ordinary/8k"), seconds / 2),
     "saturation": lambda seconds: load.saturation_rows(case("curated/ordinary/1.7k"), max(2, int(seconds / 6))),

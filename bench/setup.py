@@ -2,13 +2,14 @@
 
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from sentra.assembly import Assembly, assemble
-from sentra.config import load_settings
+from sentra.config import BUILTIN_ORDER, load_settings
 
 CONFIG = Path(__file__).parent / "setup.toml"
 BEARER = "bench-token"
@@ -61,8 +62,18 @@ def configuration(literals: int = 0, regexes: int = 0) -> dict[str, Any]:
 
 def assembled(literals: int = 0, regexes: int = 0) -> Assembly:
     """The whole pipeline for that configuration, in this process. Raises ``ConfigError``."""
+    return _assembled(configuration(literals, regexes), ())
+
+
+def assembled_with(added: dict[str, Any], plugins: Sequence[str]) -> Assembly:
+    """The whole pipeline with ``added`` members of the configuration file and ``plugins`` behind the default ones."""
+    return _assembled(configuration() | added, plugins)
+
+
+def _assembled(config: dict[str, Any], plugins: Sequence[str]) -> Assembly:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
-        path.write_bytes(msgspec.json.encode(configuration(literals, regexes)))
-        settings, _ = load_settings({"SENTRA_PLUGIN_CONFIG": str(path), "STRICT_AUTH_ALLOWED_TOKENS": BEARER})
-        return assemble(settings)
+        path.write_bytes(msgspec.json.encode(config))
+        order = ",".join((*BUILTIN_ORDER, *plugins))
+        environment = {"SENTRA_PLUGIN_CONFIG": str(path), "STRICT_AUTH_ALLOWED_TOKENS": BEARER, "SENTRA_PLUGINS": order}
+        return assemble(load_settings(environment)[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench import external
 from bench.answers import Answer, problem
 from bench.client import open_loop
 from bench.guard import Budget, broken, budgets
@@ -158,3 +159,14 @@ def test_what_waits_behind_a_stall_is_measured_from_when_it_was_due() -> None:
     thread.join(10)
     loop.close()
     assert (seen.answered, seen.errors, seen.p50 > 50) == (20, 0, True)
+
+
+def test_outside_services_lead_to_their_verdicts() -> None:
+    assert set(external.wrong_externals()) == {""}
+
+
+def test_a_wrong_verdict_of_an_outside_service_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = external.External(name="wrong", delays=(1,), blocks=(False,), answer="block")
+    monkeypatch.setattr(external, "definitions", lambda: (wrong,))
+    (told,) = external.wrong_externals()
+    assert told.startswith("external/wrong: expected block, got allow")
