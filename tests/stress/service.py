@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import msgspec
+import uvloop
 
 from sentra.segments import segments
 from tests.conftest import BEARER, QUERY, START_SECONDS, Server, eventually, free_port, request_with, running
@@ -59,7 +60,7 @@ class Load:
         self._stopping = False
         self.sent: list[Sent] = []
         self.refused = 0
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._run()))
 
     @property
     def answered(self) -> list[Sent]:
