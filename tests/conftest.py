@@ -108,6 +108,7 @@ def running(
             wait_ready(server)
             yield server
         finally:
+            server.client.close()
             if process.poll() is None:
                 server.stop()
 
