@@ -184,9 +184,15 @@ class Pipeline:
         return [finding for plugin in self.local for finding in plugin.findings(context)]
 
     def masked(self, text: str, source: Source, context: Context) -> str:
-        """``text``, a part of the request that is to be shown, with everything masked in it that a rule finds there."""
+        """``text``, a part of the request that is to be shown, with everything masked in it that a rule finds there.
+
+        Where a check fails all of it is masked: what is shown must not undo the verdict that was reached.
+        """
         scanned = self.scanner.scan(Inspection([Segment(source, (None, ""), text)]))
-        found = {f.value for plugin in self.local for f in plugin.findings(context._replace(scanned=scanned))}
+        try:
+            found = {f.value for plugin in self.local for f in plugin.findings(context._replace(scanned=scanned))}
+        except Exception:
+            return mask(text)
         for value in sorted(found, key=len, reverse=True):
             text = text.replace(value, mask(value)) if value else text
         return text

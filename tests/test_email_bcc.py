@@ -66,6 +66,33 @@ def test_what_leaves_or_cannot_be_parsed_is_blocked(value: Any) -> None:
     assert judged({"bcc": value})
 
 
+@pytest.mark.parametrize(
+    "value", ["(" * 2_000, "a:" * 400, "a@b:" * 20_000, "<" * 500, "x," * 500_000, "a@corp.example" * 90]
+)
+def test_an_address_that_would_exhaust_the_parser_is_blocked(value: str) -> None:
+    assert judged({"bcc": value})
+
+
+def test_a_display_name_with_a_comment_is_an_address() -> None:
+    assert not judged({"bcc": "Jane Doe (Sales) <jane@corp.example>"})
+
+
+@pytest.mark.parametrize(
+    ("value", "blocked"),
+    [
+        (["a@corp.example"] * 1_000, False),
+        (["a@corp.example"] * 1_001, True),
+        ("a@corp.example;" * 1_000, False),
+        ("a@corp.example;" * 1_001, True),
+        (" " * 100_000, False),
+        (" " * 100_001, True),
+    ],
+    ids=["list at the limit", "list over it", "text at the limit", "text over it", "characters at", "characters over"],
+)
+def test_more_recipients_than_can_be_read_are_blocked(value: Any, blocked: bool) -> None:
+    assert judged({"bcc": value}) is blocked
+
+
 @pytest.mark.parametrize("name", ["bcc", "BCC", "emailMessage/Bcc", "message.bcc", " Bcc "])
 def test_every_spelling_of_the_argument_counts(name: str) -> None:
     assert judged({"nested": [{name: "a@other.example"}]})

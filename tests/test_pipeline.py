@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from sentra.findings import Decision, Finding, Mode, Span, Verdict
@@ -17,6 +18,7 @@ from sentra.pipeline import Pipeline
 from sentra.plugins import Context
 from sentra.plugins.external import ExternalHttp
 from sentra.scanner import Late
+from sentra.wire import decode_request
 from tests import external
 from tests.conftest import eventually, request_with
 from tests.external import decide, definition, pipeline_of, replies, run, service
@@ -193,6 +195,16 @@ def test_a_local_plugin_that_fails_beside_a_call_blocks() -> None:
 
     decision = run(decide(pipeline_of(Outside("x"), Local("a", then=fail))))
     assert (blamed(decision), decision.errors) == ("a", ("a: ValueError",))
+
+
+def test_a_plugin_that_fails_on_a_text_to_be_shown_masks_all_of_it() -> None:
+    class Failing(Local):
+        def findings(self, context: Context) -> list[Finding]:
+            raise RecursionError
+
+    pipeline = pipeline_of(Failing("a"))
+    _, context = pipeline.decide(decode_request(msgspec.json.encode(request_with())), time.monotonic() + 9)
+    assert pipeline.masked("inputValues.card", "input", context) == "****(16)"
 
 
 def test_a_local_plugin_out_of_time_beside_a_call_is_late() -> None:

@@ -14,13 +14,16 @@ from sentra.wire import AnalyzeRequest
 
 RULE_ID = "email_bcc.external-recipient"
 _BUILTIN = BY_NAME["email_bcc"]
+MAX_RECIPIENTS, MAX_CHARS = 1_000, 100_000
+MAX_ADDRESS, MAX_NESTED = 1_000, 10
 _SPLIT = re.compile(r"[;,\r\n]+")
 
 
 class EmailBcc:
     """Every address in any ``bcc`` argument of a mail tool must be in one of ``company_domains``.
 
-    What cannot be parsed is not compliant; an empty value is. Subdomains count only if listed.
+    What cannot be parsed is not compliant; an empty value is. Subdomains count only if listed. More than 1,000 recipients
+    or 100,000 characters of them are not compliant either: the work of reading them is bounded.
     """
 
     name = _BUILTIN.name
@@ -31,19 +34,24 @@ class EmailBcc:
 
     def findings(self, context: Context) -> list[Finding]:
         """One finding for each ``bcc`` value that holds an address outside the company."""
-        request = context.request
-        if "mail" not in f"{request.tool_id} {request.tool_name}".casefold():
-            return []
-        return [_finding(path, value) for path, value in bcc_values(request) if not self._compliant(value)]
+        return list(self._found(context.request))
 
     def judge(self, context: Context) -> Verdict:
         """Block on the first finding."""
-        for finding in self.findings(context):
+        for finding in self._found(context.request):
             return Verdict(self.name, True, _BUILTIN.reason_code, finding.reason, RULE_ID, finding)
         return Verdict(self.name)
 
-    def _compliant(self, value: str) -> bool:
-        return all(domain in self._domains for domain in domains_of(value))
+    def _found(self, request: AnalyzeRequest) -> Iterator[Finding]:
+        if "mail" not in f"{request.tool_id} {request.tool_name}".casefold():
+            return
+        left, characters = MAX_RECIPIENTS, MAX_CHARS
+        for path, value in bcc_values(request):
+            characters -= len(value)
+            parts = recipients(value) if characters >= 0 else []
+            left -= len(parts)
+            if min(left, characters) < 0 or not all(domain_of(part) in self._domains for part in parts):
+                yield _finding(path, value)
 
 
 def bcc_values(request: AnalyzeRequest) -> Iterator[tuple[Path, str]]:
@@ -63,9 +71,9 @@ def _is_bcc(key: str) -> bool:
     return re.split(r"[/.]", key.strip().casefold())[-1] == "bcc"
 
 
-def domains_of(value: str) -> list[str]:
-    """The ASCII domain of each address in ``value``; ``""`` for each part that is no address."""
-    return [_domain(part) for part in _SPLIT.split(_unquote_names(value)) if part.strip()]
+def recipients(value: str) -> list[str]:
+    """The parts of ``value`` that must be an address each."""
+    return [part.strip() for part in _SPLIT.split(_unquote_names(value)) if part.strip()]
 
 
 def _unquote_names(value: str) -> str:
@@ -73,8 +81,11 @@ def _unquote_names(value: str) -> str:
     return re.sub(r'"[^"]*"\s*(?=<)', "", value)
 
 
-def _domain(part: str) -> str:
-    addresses = getaddresses([part.strip()])
+def domain_of(part: str) -> str:
+    """The ASCII domain of the address ``part``, with or without a display name; ``""`` for what is no address."""
+    if len(part) > MAX_ADDRESS or part.count(":") + part.count("(") > MAX_NESTED:  # for these the parser calls itself
+        return ""
+    addresses = getaddresses([part])
     address = addresses[0][1] if len(addresses) == 1 else ""
     local, at, domain = address.rpartition("@")
     if part.count("<") != part.count(">"):
