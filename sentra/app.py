@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Coroutine, Iterable
 from functools import lru_cache
@@ -28,6 +27,7 @@ from sentra.operations import Operations, operations_site
 from sentra.pipeline import Pipeline
 from sentra.plugins import Context
 from sentra.snapshot import Watched
+from sentra.stopping import Stopping
 from sentra.telemetry import Event, Recorder
 from sentra.wire import AnalyzeResponse, ErrorResponse, ValidateResponse
 
@@ -38,8 +38,6 @@ ANALYZE, VALIDATE = "/analyze-tool-execution", "/validate"
 FLUSH_SECONDS = 0.5
 RETIRE_SECONDS = 1.0
 WATCH_SECONDS = 0.2
-STOP = (signal.SIGTERM, signal.SIGINT)
-SIGNALS_SECONDS = 0.1  # a worker blocks its stop until now: between two runs of the event loop it would be lost
 MAX_PATH = 512
 CUT = Reply(400, JSON, wire.encode(ErrorResponse(4002, "the body ended before it was whole", 400)))
 """For a caller that is gone, or that only broke off its own message."""
@@ -54,6 +52,7 @@ class App:
         self._watched = watched
         self.assembly, self.authenticator, self.metrics, self.recorder = assembly, authenticator, metrics, recorder
         self.settings = assembly.settings
+        self.stopping = Stopping()
         self._gate = limits.Gate(self.settings)
         self._routes = dict(self._make_routes(self.settings.path_prefix))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,7 +75,10 @@ class App:
             except ClientGone:
                 self.metrics.client_gone()
                 reply = CUT
-            await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+            headers = reply.headers
+            if self.stopping.begun:
+                self.stopping.last_words(headers)
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
 
     async def reply(self, call: Call) -> Reply:
@@ -212,7 +214,7 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             return
         await send({"type": "lifespan.startup.complete"})
-        asyncio.get_running_loop().call_later(SIGNALS_SECONDS, signal.pthread_sigmask, signal.SIG_UNBLOCK, STOP)
+        self.stopping.watch()
         await receive()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})

@@ -17,6 +17,7 @@ from sentra.calls import JSON, Call, Handler, Reply
 from sentra.config import Settings
 from sentra.errors import RequestError
 from sentra.metrics import Metrics
+from sentra.stopping import Stopping
 from sentra.telemetry import Recorder
 
 log = logging.getLogger("sentra.operations")
@@ -32,6 +33,7 @@ class Worker(Protocol):
     metrics: Metrics
     recorder: Recorder
     settings: Settings
+    stopping: Stopping
 
     async def reply(self, call: Call) -> Reply:
         """The answer to ``call``."""
@@ -53,6 +55,8 @@ class Operations:
         yield "/openapi.yaml", self._openapi
 
     def _why_not(self) -> str | None:
+        if self._worker.stopping.begun:
+            return "stopping"
         return self._worker.authenticator.why_not or self._worker.recorder.why_not
 
     async def _healthz(self, call: Call) -> Reply:

@@ -27,6 +27,7 @@ from sentra.log import configure_logging
 from sentra.metrics import prepare_folder
 from sentra.pid_file import pid_file
 from sentra.snapshot import Keeper, run_folder
+from sentra.stopping import DRAIN_SECONDS, STOP, stop_at_once
 from sentra.transport import connection_options, raise_file_limit, tls_options
 
 log = logging.getLogger("sentra.server")
@@ -43,6 +44,7 @@ _compiling = Lock()  # no fork while rules are compiled in another thread: the c
 def serve(settings: Settings) -> None:
     """Check everything, then serve until SIGTERM. Raises ``SentraError`` when it must not start."""
     configure_logging(settings.log_level)
+    stop_at_once()  # until granian handles it
     signal.pthread_sigmask(signal.SIG_BLOCK, RELOAD)  # before any thread: one thread alone waits for it
     with run_folder() as folder:
         keeper = Keeper(folder, settings.plugin_config) if settings.plugin_config else None
@@ -93,8 +95,9 @@ def make_server(settings: Settings, target: str = "sentra.worker:create") -> Any
 
 
 def stop_seconds(settings: Settings) -> int:
-    """How long a worker may take to stop: for a body that is arriving, its verdict, and writing what is queued."""
-    return math.ceil((settings.body_timeout_ms + settings.plugin_budget_ms) / 1000) + RECORD_SECONDS
+    """How long a worker may take to stop: for its connections, a body that is arriving, its verdict, and its records."""
+    requests = (settings.body_timeout_ms + settings.plugin_budget_ms) / 1000
+    return math.ceil(DRAIN_SECONDS + requests) + RECORD_SECONDS
 
 
 def _granian_logging(level: str) -> dict[str, Any]:
@@ -175,7 +178,7 @@ def _prepare_forks() -> None:
 
     def in_child() -> None:
         _compiling.release()
-        for number in (signal.SIGTERM, signal.SIGINT):  # the parent's handlers would only note it, in the wrong process
+        for number in STOP:  # the parent's handlers would only note it, in the wrong process
             signal.signal(number, signal.SIG_DFL)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:

@@ -1,7 +1,6 @@
 """What granian calls in each worker: builds the application, or ends the worker before it can answer anything."""
 
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from sentra.config import load_settings
 from sentra.log import configure_logging
 from sentra.metrics import claim_slot
 from sentra.server import METRICS_DIR
+from sentra.stopping import hold_stop
 
 
 def create() -> Any:
@@ -18,8 +18,8 @@ def create() -> Any:
     folder = os.environ.get(METRICS_DIR)  # noqa: TID251 - the parent announces the metrics folder here
     if folder:
         claim_slot(Path(folder))
-    from sentra.app import STOP, create_app
+    from sentra.app import create_app
 
     app = create_app(settings, Path(folder) if folder else None)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # until the event loop runs for good (App)
+    hold_stop()
     return app

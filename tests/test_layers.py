@@ -40,6 +40,7 @@ ROWS: dict[str, int] = {
     "journal": 2,
     "pid_file": 2,
     "snapshot": 2,
+    "stopping": 2,
     "records": 2,
     "masking": 5,
     "pipeline": 5,
