@@ -109,6 +109,7 @@ from sentra.confirm import (  # noqa: E402 - they register their checks
     addresses,  # noqa: F401
     assignments,  # noqa: F401
     cards,  # noqa: F401
+    columns,  # noqa: F401
     dates,  # noqa: F401
     domains,  # noqa: F401
     encodings,  # noqa: F401

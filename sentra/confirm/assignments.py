@@ -8,10 +8,10 @@ import re
 import re2
 
 from sentra.confirm import Hit, confirm
-from sentra.confirm.names import repeats_name
+from sentra.confirm.names import repeats_name, strong_name
 from sentra.confirm.secrets import is_placeholder, is_uuid, shannon
 from sentra.confirm.vendors import is_vendor_token
-from sentra.confirm.words import made_of_words, word_set
+from sentra.confirm.words import made_of_words, parts, word_set
 
 _STOP_VALUES = word_set(
     """
@@ -42,13 +42,24 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+=*")
 _FILE = re.compile(
     r"[\w./\\-]+\.(?:txt|md|json|ya?ml|toml|py|js|ts|html?|css|png|jpe?g|pdf|docx?|xlsx?|csv|log|env|pem|key|sh)"
 )
+_MORE = re.compile(r"&(?!\w[\w.-]*=|(?:amp|quot|lt|gt|nbsp|#\d+);)[^\s\"'`<>,;]*")
+_CASES = re.compile(r"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
+_LAST_NUMBER = re.compile(r"\d{4,}|(?=[0-9a-f]*\d)[0-9a-f]{6,}")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_ABOUT = word_set(
+    """
+    secret secrets key keys vault kv token tokens client app api prod production dev staging stage name id ref value
+    password passwd credential credentials auth oauth my your our the azure aws gcp env file path placeholder sample
+    """
+)
 _WALK = re.compile(r"a1b2c3|1a2b3c|abc123|123abc|qwerty|asdfgh", re.IGNORECASE)
+_SPECIAL = frozenset("!@#$%^&*+=?")
 
 
 @confirm
 def password_value(hit: Hit) -> bool:
     """The value may be a password that stands behind its name: three of four classes, or random enough."""
-    value = trimmed(hit.value)
+    value = written(hit)
     if not _candidate(hit, value, 8):
         return False
     if classes(value) >= 3 and not _prose_like(value):
@@ -57,16 +68,25 @@ def password_value(hit: Hit) -> bool:
         return shannon(value) >= (3.1 if len(value) >= 10 else 9.0) or (
             shannon(value) >= 2.7 and not made_of_words(value)
         )
-    return value.isalpha() and value.isascii() and len(value) >= 10 and not made_of_words(value)
+    return _letters_at_random(value)
 
 
 @confirm
 def prose_password(hit: Hit) -> bool:
     """The value may be a password in a sentence: three of four classes with a digit, and no ordinary hyphenated word."""
-    value = trimmed(hit.value)
-    if not _candidate(hit, value, 8) or classes(value) < 3 or not any(map(str.isdigit, value)):
+    value = written(hit)
+    if not _candidate(hit, value, 8):
         return False
-    return not made_of_words(value) or any(c in "!@#$%^&*+=?" for c in value) or not any(c in "-/.:" for c in value)
+    if classes(value) < 3 or not any(map(str.isdigit, value)):
+        return len(_CASES.findall(value)) >= 5 and _letters_at_random(value)
+    return not made_of_words(value) or any(c in _SPECIAL for c in value) or not any(c in "-/.:" for c in value)
+
+
+@confirm
+def strong_password(hit: Hit) -> bool:
+    """As ``prose_password``, and no word with a number, as in ``Windows11``."""
+    value = written(hit)
+    return prose_password(hit) and (not made_of_words(value) or any(c in _SPECIAL for c in value))
 
 
 @confirm
@@ -88,14 +108,16 @@ def option_password(hit: Hit) -> bool:
 @confirm
 def secret_value(hit: Hit) -> bool:
     """The value may be a key or token that a machine made: long, random for its alphabet, not made of words."""
-    value = trimmed(hit.value)
+    value = written(hit)
     if not _candidate(hit, value, 12) or _WALK.search(value):
         return False
     if is_uuid(value):
         return True
     digits, letters = sum(map(str.isdigit, value)), sum(map(str.isalpha, value))
-    if not letters or made_of_words(value):
+    if not letters:
         return False
+    if made_of_words(value):
+        return strong_name(hit) and _words_with_number(value)
     if not digits:
         return len(value) >= 20 and classes(value) >= 2 and shannon(value) >= 3.7
     return shannon(value) >= _least_entropy(value)
@@ -107,6 +129,30 @@ def _least_entropy(value: str) -> float:
     if len(value) < 16:
         return 3.2 if classes(value) >= 3 else 9.0
     return 3.3 if _BASE64.fullmatch(value) else 3.5
+
+
+def _words_with_number(value: str) -> bool:
+    """Words that somebody drew by lot, with a number that is no year, as ``amber-falcon-lake-4821``."""
+    number = _LAST_NUMBER.search(value)
+    if number is None or _YEAR.fullmatch(number[0]):
+        return False
+    return len(value) >= 14 and _ABOUT.isdisjoint(parts(value))
+
+
+def _letters_at_random(value: str) -> bool:
+    letters = value.replace("_", "").replace("-", "")
+    if len(letters) < 10 or not (letters.isalpha() and letters.isascii()) or len(value) - len(letters) > 1:
+        return False
+    return (letters == value or classes(value) >= 2) and not made_of_words(value)
+
+
+def written(hit: Hit) -> str:
+    """The value as it was written: ``&`` ends it in the query of a URL only."""
+    value = hit.value
+    if hit.after(1) == "&" and "/" not in value:
+        more = _MORE.match(hit.after(64))
+        value += more[0] if more and not made_of_words(more[0]) else ""
+    return trimmed(value)
 
 
 def trimmed(value: str) -> str:
@@ -144,4 +190,4 @@ def _path_like(value: str) -> bool:
 
 def _prose_like(value: str) -> bool:
     """``value`` is words with punctuation: three classes, but no digit and nothing that words do not have."""
-    return not any(map(str.isdigit, value)) and made_of_words(value) and not any(c in "!@#$%^&*+=" for c in value)
+    return not any(map(str.isdigit, value)) and made_of_words(value) and not any(c in _SPECIAL for c in value)

@@ -68,6 +68,9 @@ _NAMED = re.compile(
 )
 
 
+_CHANGES = frozenset({"change", "update", "reset"})
+
+
 def secret_name(name: str, before: str = "") -> bool:
     """``name``, an identifier, names a secret itself and nothing about it; ``before`` is the word that precedes it.
 
@@ -102,8 +105,19 @@ def assigned_name(hit: Hit) -> bool:
         if mentions_secret(names[index][0]):
             previous = names[index - 1] if index else None
             near = previous is not None and previous.end() + 1 == names[index].start()
-            return secret_name(names[index][0], previous[0] if previous is not None and near else "")
+            joined = previous[0] if previous is not None and near else ""
+            return secret_name(names[index][0], "" if joined.lower() in _CHANGES else joined)
     return not before.isascii()
+
+
+_OWNERS = frozenset({"client", "app", "api", "application", "consumer", "oauth"})
+
+
+def strong_name(hit: Hit) -> bool:
+    """The nearest name before the value is that of an application's secret, as ``clientSecret`` or ``api_secret``."""
+    names = [name for name in _NAME.findall(hit.before(60)) if mentions_secret(name)]
+    words = parts(names[-1]) if names else []
+    return "secret" in words and not _OWNERS.isdisjoint(words) and words[-1] == "secret"
 
 
 def mentions_secret(name: str) -> bool:

@@ -11,6 +11,8 @@ from sentra.confirm.words import made_of_words
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CHUNK = re.compile(r"[^-_.:=/+~!$|]+")
 _FILLER = re.compile(r"[xX*#.]{5}|(?:xX){3}|([0-9A-Za-z])\1{5}")
+_ZEROS = re.compile(r"A{6,24}")
+_LEAST_WITH_ZEROS = 40
 _STAND_INS = (
     "example",
     "placeholder",
@@ -133,11 +135,21 @@ def credible(value: str) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """``value`` holds a word of documentation, a run of filler, or a stretch of the alphabet or of the digits."""
+    """``value`` holds a word of documentation, a run of filler, or a stretch of the alphabet or of the digits.
+
+    Zero bytes are ``A`` in base64: in a long value that is random elsewhere one run of them is no filler.
+    """
+    if len(value) >= _LEAST_WITH_ZEROS:
+        value = _without_zeros(value)
     lowered = value.lower()
     if any(word in lowered for word in _STAND_INS) or _FILLER.search(value):
         return True
     return stretch(max(_CHUNK.findall(lowered), key=len, default="")) >= _STRETCH
+
+
+def _without_zeros(value: str) -> str:
+    rest = _ZEROS.sub("", value, count=1)
+    return rest if shannon(rest) >= 4.0 else value
 
 
 def stretch(text: str) -> int:
