@@ -1,0 +1,88 @@
+"""One target under the fuzzer, in a process of its own: ``python -m tests.fuzz.child NAME REPORT [libFuzzer's arguments]``.
+
+Needs atheris. Every 500 inputs the report is written anew: inputs so far, memory, and how many marks were reached.
+"""
+
+import faulthandler
+import gc
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import atheris
+import msgspec
+
+with atheris.instrument_imports(include=["sentra"], enable_loader_override=False):
+    from tests.fuzz.targets import TARGETS
+
+REPORT_EVERY = 500
+WARM = 2_000
+"""Inputs after which memory counts: before, code and patterns are compiled at first use."""
+
+
+class Report(msgspec.Struct):
+    """What a run tells of itself. Memory in MiB."""
+
+    inputs: int = 0
+    seconds: float = 0.0
+    warm_mib: float = 0.0
+    mib: float = 0.0
+    marks: int = 0
+
+
+class Marker:
+    """Tells the fuzzer of a mark: each has a function of its own, so that reaching it is coverage."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, Callable[[], None]] = {}
+
+    def __call__(self, mark: str) -> None:
+        function = self._functions.get(mark)
+        if function is None:
+            space: dict[str, Callable[[], None]] = {}
+            exec(f"def mark():\n    {len(self._functions)}\n    return None\n", space)
+            function = self._functions[mark] = atheris.instrument_func(space["mark"])
+        function()
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+
+def resident_mib() -> float:
+    """Memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+def main() -> None:
+    name, report_path, *arguments = sys.argv[1:]
+    target, marker, report = TARGETS[name], Marker(), Report()
+    started = time.monotonic()
+
+    def one(data: bytes) -> None:
+        for mark in target.check(data):
+            marker(mark)
+        report.inputs += 1
+        if report.inputs % REPORT_EVERY == 0:
+            write()
+
+    def write() -> None:
+        gc.collect()
+        report.seconds, report.mib, report.marks = time.monotonic() - started, resident_mib(), len(marker)
+        if report.inputs <= WARM:
+            report.warm_mib = report.mib
+        Path(report_path).write_bytes(msgspec.json.encode(report))
+
+    def mutate(data: bytes, most: int, seed: int) -> bytes:
+        return target.mutate(data, Random(seed), lambda raw: atheris.Mutate(raw, max(len(raw) + 64, 64)))[:most]
+
+    target.check(next(iter(target.seeds())))  # what is made once is no part of an input's time
+    faulthandler.enable()
+    atheris.Setup([sys.argv[0], *arguments], one, custom_mutator=mutate)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
