@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import signal
-import socket
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -22,10 +21,11 @@ from granian.http import HTTP1Settings
 from sentra.assembly import Assembly, assemble
 from sentra.config import Settings
 from sentra.engine import self_test
-from sentra.errors import ConfigError, SentraError
+from sentra.errors import SentraError
 from sentra.log import configure_logging
 from sentra.metrics import prepare_folder
 from sentra.pid_file import pid_file
+from sentra.ports import only_service
 from sentra.snapshot import Keeper, run_folder
 from sentra.stopping import DRAIN_SECONDS, STOP, stop_at_once
 from sentra.transport import connection_options, raise_file_limit, tls_options
@@ -50,10 +50,11 @@ def serve(settings: Settings) -> None:
         keeper = Keeper(folder, settings.plugin_config) if settings.plugin_config else None
         assembly = _valid(settings, keeper)
         self_test()
-        refuse_taken_port("PORT", settings.host, settings.port)
-        if settings.ops_port is not None:
-            refuse_taken_port("SENTRA_OPS_PORT", settings.host, settings.ops_port)
-        with pid_file(settings.pid_file):
+        with (
+            only_service("PORT", settings.host, settings.port),
+            only_service("SENTRA_OPS_PORT", settings.host, settings.ops_port),
+            pid_file(settings.pid_file),
+        ):
             _announce(settings, folder, keeper)
             _warn(assembly, raise_file_limit(settings))
             _run(make_server(settings), settings, keeper)
@@ -109,18 +110,6 @@ def _granian_logging(level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
         "loggers": {"_granian": {"handlers": ["stderr"], "level": level.upper(), "propagate": False}},
     }
-
-
-def refuse_taken_port(setting: str, host: str, port: int) -> None:
-    """Raise ``ConfigError`` when something listens there: workers share ports, so a second server would start silently."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-            probe.listen(1)
-        except OSError as error:
-            raise ConfigError([f"HOST, {setting}: cannot listen on {host}:{port}: {error.strerror}"]) from None
 
 
 def _announce(settings: Settings, folder: Path, keeper: Keeper | None) -> None:

@@ -39,6 +39,7 @@ ROWS: dict[str, int] = {
     "fingerprint": 2,
     "journal": 2,
     "pid_file": 2,
+    "ports": 2,
     "snapshot": 2,
     "stopping": 2,
     "records": 2,

@@ -65,8 +65,8 @@ def alive(pid: int) -> bool:
 
 def started(folder: Path, **settings: str) -> Server:
     """``sentra serve`` without waiting for it to be ready; the caller ends it."""
-    port = free_port()
-    env = environment(folder, PORT=str(port), SENTRA_WORKERS="2", **settings)
+    port = int(settings.get("PORT", free_port()))
+    env = environment(folder, **({"PORT": str(port), "SENTRA_WORKERS": "2"} | settings))
     with (folder / "stderr.log").open("wb") as err:
         process = subprocess.Popen([sys.executable, "-m", "sentra", "serve"], env=env, stderr=err)
     return Server(process, port, folder)
