@@ -111,8 +111,14 @@ class App:
                 )
             )
         body = wire.encode(ErrorResponse(error.code, error.message, error.status, error.diagnostics))
-        extra = ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
+        extra = self._due(error, call)
         return Reply(error.status, JSON, body, extra)
+
+    def _due(self, error: RequestError, call: Call) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers that HTTP asks for beside some statuses."""
+        if error.status == 405:
+            return ((b"allow", self._routes[call.scope["path"]][0].encode()),)
+        return ((b"www-authenticate", b"Bearer"),) if error.status == 401 else ()
 
     def _admit(self, call: Call) -> None:
         """Check readiness, bearer and api-version. Raises ``RequestError``."""
