@@ -17,7 +17,7 @@ from sentra import __version__, limits, wire
 from sentra.assembly import Assembly, assemble_proved
 from sentra.auth import Authenticator, Refused
 from sentra.body import ClientGone, discard, read_body
-from sentra.calls import JSON, Call, Handler, Receive, Reply, Scope, Send
+from sentra.calls import CLOSE, JSON, Call, Handler, Receive, Reply, Scope, Send
 from sentra.config import Settings
 from sentra.engine import self_test
 from sentra.errors import LimitError, RequestError, SentraError
@@ -112,7 +112,7 @@ class App:
             )
         body = wire.encode(ErrorResponse(error.code, error.message, error.status, error.diagnostics))
         extra = self._due(error, call)
-        return Reply(error.status, JSON, body, extra)
+        return Reply(error.status, JSON, body, extra + (CLOSE if error.status == 408 else call.ending))
 
     def _due(self, error: RequestError, call: Call) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that HTTP asks for beside some statuses."""
@@ -147,7 +147,7 @@ class App:
 
     async def _analyze(self, call: Call) -> Reply:
         with self.metrics.in_flight():
-            turn = limits.Turn(self._gate)
+            turn = limits.Turn(self._gate, call.scope.get("client"))
             call.started -= turn.waited
             self._admit(call)
             try:
@@ -159,15 +159,18 @@ class App:
     async def _judge(self, call: Call, turn: limits.Turn) -> Reply:
         turn.check()
         body = await read_body(call.receive, call.header(b"content-length"), self.settings, turn.received)
+        call.whole = True
         started = time.perf_counter()
         request = wire.decode_request(body)
         limits.check_shape(request, body, self.settings)
         call.decode_ms = (time.perf_counter() - started) * 1000
+        turn.judge(request)
         assembly, deadline = self.assembly, call.started + self._budget
         if assembly.pipeline.external:
             decision, context = await assembly.pipeline.decide_async(request, deadline, body)
         else:
             decision, context = assembly.pipeline.decide(request, deadline)
+        turn.judged(decision, call.decode_ms)
         return self._conclude(call, assembly, decision, context)
 
     async def _over_limit(self, call: Call, error: LimitError) -> Reply:
@@ -178,7 +181,8 @@ class App:
             await discard(call.receive)
         if wanted == "error":
             raise error
-        return self._conclude(call, self.assembly, limits.decision(error, self.settings), None)
+        reply = self._conclude(call, self.assembly, limits.decision(error, self.settings), None)
+        return reply._replace(extra=call.ending)
 
     def _conclude(self, call: Call, assembly: Assembly, decision: Decision, context: Context | None) -> Reply:
         """Count and record the decision, then answer with it."""

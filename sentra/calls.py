@@ -7,7 +7,12 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
 JSON = b"application/json"
+CLOSE: Headers = ((b"connection", b"close"),)
+BUFFERED = 32_768
+"""Bytes of a body that the server takes in by itself, so that an answer need not end the connection."""
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -21,7 +26,7 @@ class Reply(NamedTuple):
     status: int
     kind: bytes
     body: bytes
-    extra: tuple[tuple[bytes, bytes], ...] = ()
+    extra: Headers = ()
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -31,18 +36,32 @@ class Reply(NamedTuple):
 
 
 class Call:
-    """One HTTP request under way. ``started`` is on the monotonic clock, in seconds."""
+    """One HTTP request under way. ``started`` is on the monotonic clock, in seconds; ``whole``: its body was read."""
 
-    __slots__ = ("auth_ms", "decode_ms", "headers", "receive", "scope", "started")
+    __slots__ = ("auth_ms", "decode_ms", "headers", "receive", "scope", "started", "whole")
 
     def __init__(self, scope: Scope, receive: Receive, started: float):
         self.scope, self.receive, self.started = scope, receive, started
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.auth_ms = self.decode_ms = 0.0
+        self.whole = False
 
     def header(self, name: bytes) -> bytes | None:
         """The first header called ``name`` (lower case)."""
         return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def ending(self) -> Headers:
+        """The header that ends the connection with this answer, where too much of a body stays unread.
+
+        The server would end it all the same: a caller that is not told may lose its next request.
+        """
+        if self.whole:
+            return ()
+        length = self.header(b"content-length")
+        if length is None:
+            return () if self.header(b"transfer-encoding") is None else CLOSE
+        return () if length.isdigit() and int(length) <= BUFFERED else CLOSE
 
     @property
     def correlation_id(self) -> str | None:

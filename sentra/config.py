@@ -121,6 +121,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "SENTRA_MAX_WAIT_MS",
         "Longest time that a request may wait for its turn in a worker, in milliseconds; over it load is shed.",
     )
+    fair_share: Literal["off", "tenant", "agent", "both"] = _setting(
+        "off",
+        "SENTRA_FAIR_SHARE",
+        "Under load refuse those first that take most of a worker: by tenant, by agent, by both, or off.",
+    )
     on_overload: Literal["error", "allow", "block"] = _setting(
         "error",
         "SENTRA_ON_OVERLOAD",

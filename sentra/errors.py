@@ -37,7 +37,7 @@ class RequestError(SentraError):
 class LimitError(RequestError):
     """A request over a limit that an attacker can choose to exceed, so the operator may have set a verdict for it.
 
-    ``limit`` is size, depth, segments, text, concurrency, bytes or wait.
+    ``limit`` is size, depth, segments, text, concurrency, bytes, wait or share.
     """
 
     def __init__(self, limit: str, status: int, code: int, message: str) -> None:

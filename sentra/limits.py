@@ -6,18 +6,27 @@ that is refused here is a ``LimitError``, for which the operator may have set a 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import structs
 
+from sentra.arrival import Arrivals
 from sentra.config import Settings
 from sentra.errors import LimitError
 from sentra.findings import Decision, Verdict
+from sentra.shares import Shares, Taker
 from sentra.wire import AnalyzeRequest
 
 PLUGIN = "limits"
 IDLE_SECONDS = 0.02
+LOOK_SECONDS = 0.02
+FRESH_SECONDS = 0.5
+LATEST_SHARE = 1 / 2  # of the time budget: later than that there is too little left
+OVERLOADED_SHARE = 1 / 4  # of the time for judging while requests wait too long
+CREDIT_SECONDS = 0.05
+SIZEABLE = 65_536  # bytes; a body up to that may still be taken up when larger ones may not
+ROOM_FOR_SMALL = 1.25
 _REASONS = {
     "size": "The request is larger than may be judged",
     "depth": "The request is nested more deeply than may be judged",
@@ -26,8 +35,11 @@ _REASONS = {
     "concurrency": "Too many requests are under way",
     "bytes": "Too much is being received at once",
     "wait": "The service has more requests than it can judge in time",
+    "share": "Its tenant or agent takes more than its share of a busy service",
 }
-_OVERLOAD = ("concurrency", "bytes", "wait")
+_OVERLOAD = ("concurrency", "bytes", "wait", "share")
+
+Client = Sequence[str | int] | None
 
 
 def check_shape(request: AnalyzeRequest, body: bytes, settings: Settings) -> None:
@@ -72,18 +84,34 @@ def _measure(level: list[Any], settings: Settings) -> None:
 class Gate:
     """Keeps a worker from answering late: what would wait too long is refused at once, and so is too much at once.
 
-    A request waits where no code of ours runs: in the queue of the event loop before it starts and before each part of
-    its body is taken up. That queue is first in, first out, so whatever runs now was put there after a mark that has
-    already come out again had been put there. ``waited`` is the time since then, or since the loop was last idle. It
-    never tells less than the true wait, but for gaps that look like idleness.
+    A request waits in two places where no code of ours runs. Before the event loop: in the kernel and in the HTTP server;
+    ``Arrivals`` tells of that, asked for a sample, and for every request as soon as there is a queue. In the event loop:
+    before the request starts and before each part of its body is taken up. That queue is first in, first out, so whatever
+    runs now was put there after a mark that has already come out again had been put there. ``waited`` is the time since
+    then, or since the loop was last idle. It never tells less than the true wait, but for gaps that look like idleness.
+
+    A queue that is too long gets short again by refusing, if refusing is fast and judging does not take all the time. So
+    a request that waited longer than ``longest`` is judged only while judging took less than ``OVERLOADED_SHARE`` of the
+    time, and none that waited longer than ``latest``. With fair shares that holds for who takes most of the time; the
+    less a tenant or an agent takes, the nearer to ``latest`` its requests may wait.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] = time.monotonic, arrivals: Arrivals | None = None
+    ):
         self.under_way, self.most = 0, settings.max_concurrency
         self.held, self.most_held = 0, max(settings.max_held_bytes, settings.max_request_bytes)
-        self.longest, self._clock = settings.max_wait_ms / 1000, clock
+        self.budget = settings.plugin_budget_ms / 1000
+        self.longest = settings.max_wait_ms / 1000
+        self.latest = max(self.longest, self.budget * LATEST_SHARE)
+        self.shares = Shares(settings.fair_share, clock) if settings.fair_share != "off" else None
+        self.per_byte = 0.0
+        self._clock, self._arrivals = clock, arrivals or Arrivals(clock)
         self._marked: float | None = None
-        self._seen = self._busy_since = self._last = clock()
+        self._seen = self._busy_since = self._last = self._refilled = clock()
+        self._credit = CREDIT_SECONDS
+        self._before = 0.0
+        self._looked = self._next_look = float("-inf")
 
     def waited(self) -> float:
         """Seconds that what runs now may have been in the event loop's queue."""
@@ -100,6 +128,35 @@ class Gate:
         if self._marked is not None:
             self._seen, self._marked = self._marked, None
 
+    def age(self, client: Client, waited: float) -> float:
+        """Seconds since a request of ``client`` arrived, ``waited`` of them in the event loop, as far as is known.
+
+        Where the kernel is not asked, or knows only of later data, what others waited before the loop is added.
+        """
+        now = self._clock()
+        if now >= self._next_look or waited + self._before > IDLE_SECONDS:
+            self._next_look = now + LOOK_SECONDS
+            age = self._arrivals.age(client)
+            if age is not None:
+                self._before, self._looked = max(0.0, age - waited), now
+                return max(age, waited)
+        if now - self._looked > FRESH_SECONDS:
+            self._before = 0.0
+        return waited + self._before
+
+    def spare(self) -> bool:
+        """Whether judging has lately taken less than its share of the time under overload."""
+        now = self._clock()
+        self._credit = min(CREDIT_SECONDS, self._credit + (now - self._refilled) * OVERLOADED_SHARE)
+        self._refilled = now
+        return self._credit > 0
+
+    def spent(self, seconds: float, size: int) -> None:
+        """Note that it took ``seconds`` of this process to judge a body of ``size`` bytes."""
+        self._credit = max(-CREDIT_SECONDS, self._credit - seconds)
+        if size >= SIZEABLE:
+            self.per_byte += (seconds / size - self.per_byte) / 8
+
 
 class Turn:
     """One request's way through the gate, made when it starts; ``waited`` is the sum of its waits, in seconds.
@@ -107,11 +164,12 @@ class Turn:
     As a context it is one of the requests under way. Raises ``LimitError`` when there are too many of them.
     """
 
-    __slots__ = ("_gate", "_held", "waited")
+    __slots__ = ("_gate", "_held", "_taker", "waited")
 
-    def __init__(self, gate: Gate):
+    def __init__(self, gate: Gate, client: Client = None):
         self._gate, self._held = gate, 0
-        self.waited = gate.waited()
+        self._taker: Taker | None = None
+        self.waited = gate.age(client, gate.waited())
 
     def __enter__(self) -> "Turn":
         gate = self._gate
@@ -123,20 +181,61 @@ class Turn:
     def __exit__(self, *exception: object) -> None:
         self._gate.under_way -= 1
         self._gate.held -= self._held
+        if self._taker is not None:
+            self._taker.leave()
 
     def check(self) -> None:
         """Raise ``LimitError`` when the waits are too long for more work to be worth while."""
-        if self.waited > self._gate.longest:
-            raise LimitError("wait", 503, 5031, "the service has more requests than it can judge in time")
+        gate = self._gate
+        if self.waited > gate.longest and (self.waited > gate.latest or (gate.shares is None and not gate.spare())):
+            raise _too_late()
 
     def received(self, size: int) -> None:
         """Take up ``size`` bytes of the body that were waited for. Raises ``LimitError``, also as ``check``."""
-        self.waited += self._gate.waited()
+        gate = self._gate
+        self.waited += gate.waited()
         self._held += size
-        self._gate.held += size
-        if self._gate.held > self._gate.most_held:
+        gate.held += size
+        if gate.held > gate.most_held and (self._held > SIZEABLE or gate.held > gate.most_held * ROOM_FOR_SMALL):
             raise LimitError("bytes", 503, 5031, "too much is being received at once")
         self.check()
+
+    def judge(self, request: AnalyzeRequest) -> None:
+        """Before ``request``, whose body was received, is judged. Raises ``LimitError`` for want of time or of its share."""
+        gate = self._gate
+        if self.waited + self._held * gate.per_byte > gate.budget:
+            raise _too_late()
+        if gate.shares is not None:
+            taker = gate.shares.taker(request)
+            self._admit(gate, taker)
+            taker.enter()
+            self._taker = taker
+
+    def _admit(self, gate: Gate, taker: Taker) -> None:
+        """Who takes most may wait as long as anybody without shares, and fill half of the room; who takes less, more."""
+        if self.waited > gate.longest:
+            longest = gate.latest - (gate.latest - gate.longest) * taker.weight()
+            if self.waited > longest and not gate.spare():
+                raise _too_much()
+        if gate.under_way > gate.most / 2 and gate.under_way > gate.most * (1 - taker.hold() / 2):
+            raise _too_much()
+
+    def judged(self, decision: Decision, decode_ms: float) -> None:
+        """Note what the verdict cost: waiting for outside services is no work."""
+        timings = decision.timings
+        local = timings.get("segment", 0.0) + timings.get("scan", 0.0) + timings.get("confirm", 0.0)
+        seconds = (decode_ms + local) / 1000
+        self._gate.spent(seconds, self._held)
+        if self._taker is not None:
+            self._taker.spend(seconds)
+
+
+def _too_late() -> LimitError:
+    return LimitError("wait", 503, 5031, "the service has more requests than it can judge in time")
+
+
+def _too_much() -> LimitError:
+    return LimitError("share", 503, 5031, "this tenant or agent takes more than its share")
 
 
 def verb(error: LimitError, settings: Settings) -> str:

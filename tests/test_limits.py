@@ -13,11 +13,12 @@ import msgspec
 import pytest
 
 from sentra.app import App, create_app
+from sentra.arrival import Arrivals
 from sentra.body import DISCARD_BYTES, discard
 from sentra.calls import Call, Reply
 from sentra.config import Settings, load_settings
 from sentra.errors import LimitError
-from sentra.limits import Gate, Turn, check_shape
+from sentra.limits import Client, Gate, Turn, check_shape
 from sentra.wire import decode_request
 from tests.conftest import CACHE, eventually, request_with, running
 from tests.load import closed_loop
@@ -82,12 +83,14 @@ class Time:
         return self.now
 
 
-def at_the_gate(steps: Callable[[Gate, Time], Awaitable[None]], **settings: Any) -> None:
+def at_the_gate(
+    steps: Callable[[Gate, Time], Awaitable[None]], arrivals: Arrivals | None = None, **settings: Any
+) -> None:
     """Run ``steps`` in an event loop with a gate whose clock they hold."""
     clock = Time()
 
     async def run() -> None:
-        await steps(Gate(Settings(**settings), clock), clock)
+        await steps(Gate(Settings(**settings), clock, arrivals), clock)
 
     asyncio.run(run())
 
@@ -108,6 +111,7 @@ def test_what_comes_behind_much_work_has_waited_as_long() -> None:
             turn = Turn(gate)
             clock.now += 0.01
         assert turn.waited == pytest.approx(0.49)
+        gate.spent(1.0, 100)
         with pytest.raises(LimitError, match="more requests than it can judge"):
             turn.check()
 
@@ -137,10 +141,113 @@ def test_the_waits_of_one_request_add_up() -> None:
             turn.received(10)
         assert turn.waited == pytest.approx(0.01 + 0.02 + 0.03 + 0.04 + 0.05 + 0.06)
         clock.now += 0.01
+        gate.spent(1.0, 100)
         with pytest.raises(LimitError, match="more requests than it can judge"):
             turn.received(10)
 
     at_the_gate(steps, max_wait_ms=250.0)
+
+
+class Kernel(Arrivals):
+    """Knows the age of every connection that is named in ``ages``."""
+
+    def __init__(self, ages: dict[str, float]):
+        super().__init__()
+        self.ages, self.asked = ages, 0
+
+    def age(self, client: Client) -> float | None:
+        self.asked += 1
+        return self.ages.get(str(client[0])) if client else None
+
+
+def test_what_a_request_waited_before_the_loop_counts_too() -> None:
+    kernel = Kernel({"a": 0.3})
+
+    async def steps(gate: Gate, clock: Time) -> None:
+        assert Turn(gate, ("a", 1)).waited == 0.3
+
+    at_the_gate(steps, kernel)
+
+
+def test_who_is_not_known_waited_before_the_loop_as_long_as_others_lately() -> None:
+    kernel = Kernel({"a": 0.3})
+
+    async def steps(gate: Gate, clock: Time) -> None:
+        Turn(gate, ("a", 1))
+        assert Turn(gate, ("b", 1)).waited == pytest.approx(0.3)
+        assert Turn(gate).waited == pytest.approx(0.3)
+        clock.now += 1
+        assert Turn(gate).waited == 0
+
+    at_the_gate(steps, kernel)
+
+
+def test_without_a_queue_the_kernel_is_asked_for_a_sample_only() -> None:
+    kernel = Kernel({"a": 0.001})
+
+    async def steps(gate: Gate, clock: Time) -> None:
+        for _ in range(100):
+            Turn(gate, ("a", 1))
+            clock.now += 0.0001
+            await asyncio.sleep(0)
+        assert kernel.asked == 1
+        clock.now += 0.02
+        Turn(gate, ("a", 1))
+        assert kernel.asked == 2
+
+    at_the_gate(steps, kernel)
+
+
+def test_long_waits_are_judged_while_judging_takes_little_of_the_time() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        turn = Turn(gate, ("a", 1))
+        turn.check()
+        gate.spent(0.2, 100)
+        with pytest.raises(LimitError, match="more requests than it can judge"):
+            turn.check()
+        clock.now += 0.4
+        turn.check()
+
+    at_the_gate(steps, Kernel({"a": 0.3}), max_wait_ms=250.0)
+
+
+def test_what_waited_for_half_of_the_budget_is_not_judged() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        Turn(gate, ("a", 1)).check()
+        with pytest.raises(LimitError, match="more requests than it can judge"):
+            Turn(gate, ("b", 1)).check()
+
+    at_the_gate(steps, Kernel({"a": 0.44, "b": 0.46}), plugin_budget_ms=900.0)
+
+
+def test_what_is_known_to_take_too_long_is_not_begun() -> None:
+    request = decode_request(encoded())
+
+    async def steps(gate: Gate, clock: Time) -> None:
+        for _ in range(50):
+            gate.spent(0.5, 1_000_000)
+        large, small = Turn(gate, ("a", 1)), Turn(gate, ("a", 1))
+        large.received(1_800_000)
+        with pytest.raises(LimitError, match="more requests than it can judge"):
+            large.judge(request)
+        small.received(1_000)
+        small.judge(request)
+
+    at_the_gate(steps, Kernel({"a": 0.2}))
+
+
+def test_a_small_body_is_taken_up_where_a_large_one_no_longer_is() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        with Turn(gate) as first, Turn(gate) as large, Turn(gate) as small, Turn(gate) as last:
+            first.received(1_000_000)
+            with pytest.raises(LimitError, match="received at once"):
+                large.received(100_000)
+            small.received(1_000)
+            gate.held += 200_000
+            with pytest.raises(LimitError, match="received at once"):
+                last.received(1_000)
+
+    at_the_gate(steps, max_held_bytes=1_000_000, max_request_bytes=1_000)
 
 
 def test_requests_under_way_and_bytes_held_are_bounded_and_given_back() -> None:
@@ -149,7 +256,7 @@ def test_requests_under_way_and_bytes_held_are_bounded_and_given_back() -> None:
             with pytest.raises(LimitError, match="under way"), Turn(gate):
                 pass
             with pytest.raises(LimitError, match="received at once"):
-                second.received(3000)
+                second.received(4000)
         assert (gate.under_way, gate.held) == (0, 0)
         with Turn(gate) as alone:
             alone.received(2000)
