@@ -2,40 +2,56 @@
 
 A value anywhere inside nested JSON is a segment that reads ``name: value``, where ``name`` is the nearest object key;
 so a rule sees an argument's name as the context of its value, and keys are read like any other text.
+
+Few requests hold anything that a rule may have found, so at first only texts are gathered. Offsets, paths and
+``Segment`` objects are made when they are asked for; paths by walking through the request again in the same order.
 """
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate
+from typing import overload
 
 from msgspec import Struct
 
 from sentra.findings import SOURCES, Source, Span
 from sentra.normalize import View
+from sentra.walk import Path, gather, gather_history, gather_outputs, render, trace, trace_history, trace_outputs
 from sentra.wire import AnalyzeRequest
 
-SEPARATOR = b"\n\x00\n"
-MAX_ENTRY_NAME = 64
+__all__ = ["SEPARATOR", "Inspection", "Path", "Segment", "inspect", "inspect_views", "render"]
 
-Path = tuple["Path | None", str | int]
+SEPARATOR = b"\n\x00\n"
 
 _CONTEXT: Path = (None, "plannerContext")
 _DEFINITION: Path = (None, "toolDefinition")
-_TEXTS = frozenset((str, int, float))
+_OUTPUTS = ("previousToolsOutputs", "previousToolOutputs")
+_DESCRIPTIONS = ("description", "inputParameters", "outputParameters")
+_GAP = SEPARATOR.decode()
+_and_gap = len(SEPARATOR).__add__
 
 
 class Segment(Struct, gc=False, eq=False):
-    """A piece of text. ``skip`` is the length in bytes of the ``name: `` before the value; ``origin`` is set on views."""
+    """A piece of text. ``skip`` is the length in bytes of the ``name: `` before the value.
+
+    ``where`` is the path, or what gives it. On views, ``view`` is set and ``origin`` are the offsets that it was made from.
+    """
 
     source: Source
-    path: Path
+    where: Path | Callable[[], Path]
     text: str
     skip: int = 0
     start: int = 0
     end: int = 0
     view: str | None = None
-    origin: Span | None = None
+    origin: tuple[int, int] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The steps to the text in the request, the last one first."""
+        return self.where if isinstance(self.where, tuple) else self.where()
 
     @property
     def name(self) -> str:
@@ -49,57 +65,166 @@ class Inspection:
     ``buffer`` holds the segments' UTF-8 bytes with a separator between them; every segment knows its offsets.
     """
 
-    __slots__ = ("_starts", "buffer", "ranges", "segments")
+    __slots__ = ("_layout", "_ranges", "buffer", "segments")
 
     def __init__(self, segments: Sequence[Segment]):
         self.segments = segments
-        parts = [segment.text.encode("utf-8", "replace") for segment in segments]
-        position, gap = 0, len(SEPARATOR)
-        starts: list[int] = []
-        for segment, part in zip(segments, parts, strict=True):
-            starts.append(position)
-            segment.start = position
-            segment.end = position = position + len(part)
-            position += gap
-        self.ranges = _ranges(segments)
-        self.buffer = SEPARATOR.join(parts)
-        self._starts = starts
+        self._layout = segments.layout if isinstance(segments, _Segments) else _placed(segments)
+        self._ranges: dict[Source, tuple[int, int]] | None = None
+        self.buffer = self._layout.buffer
+
+    @property
+    def ranges(self) -> dict[Source, tuple[int, int]]:
+        """The first place in ``segments`` of each source that there is, and the one after the last."""
+        if self._ranges is None:
+            self._ranges = _ranges(self.segments)
+        return self._ranges
 
     def segment_at(self, offset: int) -> int:
         """Index of the segment that holds the byte at ``offset``, or that the separator there follows."""
-        return bisect_right(self._starts, offset) - 1
+        return bisect_right(self._layout.starts, offset) - 1
+
+    def bounds(self, first: int, last: int) -> tuple[int, int]:
+        """Where in the buffer the segments from ``first`` up to, not including, ``last`` begin and end."""
+        starts = self._layout.starts
+        return starts[first], starts[last] - len(SEPARATOR)
 
     def span(self, segment: Segment, start: int, end: int) -> Span:
         """The place of buffer offsets ``start``..``end`` inside ``segment``, traced back through its view."""
-        if segment.origin is not None:
-            return segment.origin
-        return Span(segment.source, segment.name, start - segment.start, end - segment.start, segment.view)
+        start, end = segment.origin or (start - segment.start, end - segment.start)
+        return Span(segment.source, segment.name, start, end, segment.view)
+
+
+class _Layout:
+    """Texts joined to one buffer, and where each begins in it: ``starts`` has one more, where the next would begin."""
+
+    __slots__ = ("_starts", "_texts", "buffer")
+
+    def __init__(self, texts: list[str]):
+        self._texts = texts
+        joined = _GAP.join(texts)
+        if joined.isascii():
+            self.buffer = joined.encode()
+        else:
+            self.buffer = SEPARATOR.join([text.encode("utf-8", "replace") for text in texts])
+        self._starts: list[int] | None = None
+
+    @property
+    def starts(self) -> list[int]:
+        if self._starts is None:
+            texts: Iterable[str | bytes] = self._texts
+            if not self.buffer.isascii():
+                texts = [text.encode("utf-8", "replace") for text in self._texts]
+            self._starts = list(accumulate(map(_and_gap, map(len, texts)), initial=0))
+        return self._starts
+
+
+class _Segments(Sequence[Segment]):
+    """A request's segments, each made when it is asked for."""
+
+    __slots__ = ("_made", "_names", "_paths", "_request", "_texts", "ends", "layout")
+
+    def __init__(self, request: AnalyzeRequest, texts: list[str], names: list[str], ends: list[int]):
+        self._request, self._texts, self._names, self.ends = request, texts, names, ends
+        self._made: dict[int, Segment] = {}
+        self._paths: _Paths | None = None
+        self.layout = _Layout(texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> Segment: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Segment]: ...
+    def __getitem__(self, index: int | slice) -> Segment | list[Segment]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        segment = self._made.get(number)
+        if segment is None:
+            segment = self._made[number] = self._make(number)
+        return segment
+
+    def __iter__(self) -> Iterator[Segment]:
+        return (self[number] for number in range(len(self)))
+
+    def _make(self, number: int) -> Segment:
+        source = SOURCES[bisect_right(self.ends, number)]
+        name, starts = self._names[number], self.layout.starts
+        skip = len(name.encode("utf-8", "replace")) + 2 if name else 0
+        end = starts[number + 1] - len(SEPARATOR)
+        if self._paths is None:
+            self._paths = _Paths(self._request)
+        return Segment(source, partial(self._paths.of, number), self._texts[number], skip, starts[number], end)
+
+
+class _Paths:
+    """The path of each segment of ``request``."""
+
+    __slots__ = ("_paths", "_request")
+
+    def __init__(self, request: AnalyzeRequest):
+        self._request = request
+        self._paths: list[Path] | None = None
+
+    def of(self, number: int) -> Path:
+        if self._paths is None:
+            self._paths = _paths(self._request)
+        return self._paths[number]
+
+
+def _placed(segments: Sequence[Segment]) -> _Layout:
+    """The layout of ``segments``, which are told their offsets."""
+    layout = _Layout([segment.text for segment in segments])
+    starts = layout.starts
+    for index, segment in enumerate(segments):
+        segment.start, segment.end = starts[index], starts[index + 1] - len(SEPARATOR)
+    return layout
 
 
 def _ranges(segments: Sequence[Segment]) -> dict[Source, tuple[int, int]]:
-    """First and last place of each source; segments stand in the order of their sources."""
-    counts = Counter([segment.source for segment in segments])
+    """The place of each source's first segment and the one after its last; they stand in the order of their sources."""
+    ends: Iterable[tuple[Source, int]]
+    if isinstance(segments, _Segments):
+        ends = zip(SOURCES, segments.ends, strict=True)
+    else:
+        counts = Counter([segment.source for segment in segments])
+        ends = zip(counts, accumulate(counts.values()), strict=True)
     ranges: dict[Source, tuple[int, int]] = {}
     first = 0
-    for source, count in counts.items():
-        ranges[source] = (first, first + count)
-        first += count
+    for source, last in ends:
+        if last > first:
+            ranges[source] = (first, last)
+            first = last
     return ranges
 
 
 def inspect(request: AnalyzeRequest) -> Inspection:
     """All text of ``request`` that a rule may read."""
     planner, tool = request.plannerContext, request.toolDefinition
-    found: list[Segment] = []
-    _walk(found, "user_message", (_CONTEXT, "userMessage"), planner.userMessage)
-    _walk(found, "thought", (_CONTEXT, "thought"), planner.thought)
-    _history(found, (_CONTEXT, "chatHistory"), planner.chatHistory)
-    for name in ("previousToolsOutputs", "previousToolOutputs"):
-        _outputs(found, (_CONTEXT, name), getattr(planner, name))
-    _walk(found, "input", (None, "inputValues"), request.inputValues)
-    for name in ("description", "inputParameters", "outputParameters"):
-        _walk(found, "tool_description", (_DEFINITION, name), getattr(tool, name))
-    return Inspection(found)
+    texts: list[str] = []
+    names: list[str] = []
+    said: list[str] = []
+    named: list[str] = []
+    gather(texts, names, planner.userMessage)
+    ends = [len(texts)]
+    gather(texts, names, planner.thought)
+    ends.append(len(texts))
+    gather_history(texts, names, said, named, planner.chatHistory)
+    ends.append(len(texts))
+    texts += said
+    names += named
+    ends.append(len(texts))
+    for outputs in (planner.previousToolsOutputs, planner.previousToolOutputs):
+        gather_outputs(texts, names, outputs)
+    ends.append(len(texts))
+    gather(texts, names, request.inputValues)
+    ends.append(len(texts))
+    for value in (tool.description, tool.inputParameters, tool.outputParameters):
+        gather(texts, names, value)
+    ends.append(len(texts))
+    return Inspection(_Segments(request, texts, names, ends))
 
 
 def inspect_views(views: Iterable[tuple[Segment, View]]) -> Inspection:
@@ -114,75 +239,24 @@ def _view_segment(parent: Segment, view: View) -> Segment:
     text, skip = view.text, 0
     if name and (text.startswith(name) or view.start == parent.skip):
         text, skip = (text if text.startswith(name) else name + text), parent.skip
-    segment = Segment(parent.source, parent.path, text, skip)
+    segment = Segment(parent.source, parent.where, text, skip)
     segment.view = f"{parent.view}+{view.name}" if parent.view else view.name
-    origin = parent.origin
-    start, end = (origin.start, origin.end) if origin else (view.start, view.end)
-    segment.origin = Span(parent.source, parent.name, start, end, segment.view)
+    segment.origin = parent.origin or (view.start, view.end)
     return segment
 
 
-def _history(found: list[Segment], path: Path, turns: Any) -> None:
-    """The user's turns, then the assistant's."""
-    assistant: list[Segment] = []
-    for index, turn in enumerate(turns if isinstance(turns, list) else [turns]):
-        place: Path = (path, index)
-        if not isinstance(turn, dict):
-            _walk(found, "history.user", place, turn)
-        elif turn.get("role") == "user":
-            _walk(found, "history.user", (place, "content"), turn.get("content"))
-        else:
-            _walk(assistant, "history.assistant", (place, "content"), turn.get("content"))
-    found += assistant
-
-
-def _outputs(found: list[Segment], path: Path, calls: Any) -> None:
-    for index, call in enumerate(calls if isinstance(calls, list) else [calls]):
-        place: Path = (path, index)
-        outputs = call.get("outputs") if isinstance(call, dict) and "outputs" in call else call
-        where: Path = (place, "outputs") if outputs is not call else place
-        for number, output in enumerate(outputs if isinstance(outputs, list) else [outputs]):
-            _output(found, (where, number) if isinstance(outputs, list) else where, output)
-
-
-def _output(found: list[Segment], path: Path, output: Any) -> None:
-    """A tool's output ``{name, description, type, value}`` reads ``name: value``; any other JSON as it stands."""
-    if isinstance(output, dict) and "value" in output and isinstance(output.get("name"), str):
-        _walk(found, "tool_output", (path, "value"), output["value"], output["name"])
-        _walk(found, "tool_output", path, {k: v for k, v in output.items() if k not in ("value", "type")})
-    else:
-        _walk(found, "tool_output", path, output)
-
-
-def _walk(found: list[Segment], source: Source, path: Path, value: Any, name: str = "") -> None:
-    """Add segments of every string and number in ``value``, depth first in the order of the document."""
-    pending: list[tuple[Path, Any, str]] = [(path, value, name)]
-    while pending:
-        path, value, name = pending.pop()
-        kind = type(value)
-        if kind is str:
-            found.append(_named(source, path, name, value))
-        elif kind is dict:
-            found += [Segment(source, (path, key), key) for key in value if type(value[key]) not in _TEXTS]
-            pending += [((path, key), value[key], key) for key in reversed(value)]
-        elif kind is list:
-            name = name[:MAX_ENTRY_NAME]  # a long one before each entry would multiply the text
-            pending += [((path, index), value[index], name) for index in range(len(value) - 1, -1, -1)]
-        elif kind is int or kind is float:
-            found.append(_named(source, path, name, str(value)))
-
-
-def _named(source: Source, path: Path, name: str, text: str) -> Segment:
-    if not name:
-        return Segment(source, path, text)
-    size = len(name) if name.isascii() else len(name.encode("utf-8", "replace"))
-    return Segment(source, path, f"{name}: {text}", size + 2)
-
-
-def render(path: Path | None) -> str:
-    """``plannerContext.chatHistory[0].content`` for the linked path of those steps."""
-    steps: list[str] = []
-    while path is not None:
-        path, step = path
-        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
-    return "".join(reversed(steps)).removeprefix(".")
+def _paths(request: AnalyzeRequest) -> list[Path]:
+    """The path of each segment, in the order of ``inspect``."""
+    planner, tool = request.plannerContext, request.toolDefinition
+    found: list[Path] = []
+    said: list[Path] = []
+    trace(found, (_CONTEXT, "userMessage"), planner.userMessage)
+    trace(found, (_CONTEXT, "thought"), planner.thought)
+    trace_history(found, said, (_CONTEXT, "chatHistory"), planner.chatHistory)
+    found += said
+    for name in _OUTPUTS:
+        trace_outputs(found, (_CONTEXT, name), getattr(planner, name))
+    trace(found, (None, "inputValues"), request.inputValues)
+    for name in _DESCRIPTIONS:
+        trace(found, (_DEFINITION, name), getattr(tool, name))
+    return found

@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentra.inspection import SEPARATOR, Inspection, inspect
+from sentra.findings import SOURCES
+from sentra.inspection import SEPARATOR, Inspection, Path, inspect
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 from tests.conftest import payload
 
@@ -94,3 +95,54 @@ def test_offsets_delimit_each_segment_in_the_buffer(values: list[str]) -> None:
         assert inspection.buffer[segment.start : segment.end] == segment.text.encode("utf-8", "replace")
         assert inspection.segment_at(segment.start) == index
     assert inspection.buffer.count(SEPARATOR) >= len(inspection.segments) - 1
+
+
+KEYS = st.sampled_from(["", "name", "value", "type", "outputs", "role", "content", "k" * 70]) | st.text(max_size=3)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from(["user", ""])
+ANY = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
+)
+TURNS = st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": ANY}) | ANY) | ANY
+OUTPUT = st.fixed_dictionaries({"name": LEAVES, "type": ANY, "value": ANY}) | ANY
+OUTPUTS = st.lists(st.fixed_dictionaries({"outputs": st.lists(OUTPUT, max_size=3) | OUTPUT}) | ANY, max_size=3) | ANY
+
+
+def at(request: AnalyzeRequest, path: Path | None) -> Any:
+    """What stands at ``path``."""
+    if path is None:
+        return request
+    before, step = path
+    value = at(request, before)
+    if isinstance(value, PlannerContext | ToolDefinition | AnalyzeRequest):
+        return getattr(value, str(step))
+    return value[step] if isinstance(step, str) or isinstance(value, list) else value  # one entry without its list
+
+
+@given(ANY, TURNS, OUTPUTS, ANY, ANY)
+def test_each_path_leads_to_the_text_of_its_segment(
+    message: Any, turns: Any, outputs: Any, inputs: Any, tool: Any
+) -> None:
+    planner = PlannerContext(userMessage=message, chatHistory=turns, previousToolOutputs=outputs)
+    request = AnalyzeRequest(planner, ToolDefinition(description=message, inputParameters=tool), inputs)
+    for segment in inspect(request).segments:
+        value = at(request, segment.path)
+        read = segment.text.encode("utf-8", "replace")[segment.skip :].decode()
+        shown = str(value) if type(value) in (str, int, float) else str(segment.path[1])
+        assert read == shown.encode("utf-8", "replace").decode()
+
+
+@given(ANY, TURNS, OUTPUTS, ANY)
+def test_segments_stand_in_the_order_of_their_sources(message: Any, turns: Any, outputs: Any, inputs: Any) -> None:
+    planner = PlannerContext(message, message, turns, outputs)
+    inspection = inspect(AnalyzeRequest(planner, ToolDefinition(description=inputs), inputs))
+    places = [SOURCES.index(segment.source) for segment in inspection.segments]
+    assert places == sorted(places)
+    for source, (first, last) in inspection.ranges.items():
+        assert {segment.source for segment in inspection.segments[first:last]} == {source}
+    assert sum(last - first for first, last in inspection.ranges.values()) == len(places)
+
+
+def test_segments_are_made_once() -> None:
+    segments = inspected({"a": "b"}).segments
+    assert segments[0] is segments[-1]
+    assert next(iter(segments)) is segments[0]
