@@ -42,7 +42,9 @@ class Outcome(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("--seconds", type=int, default=60, help="fuzzing time in all")
     parser.add_argument("--target", action="append", choices=sorted(TARGETS), help="only these")
     parser.add_argument("--keep", action="store_true", help="add what is new to the corpus")
@@ -100,7 +102,12 @@ def _run(target: Target, seconds: int, folder: Path) -> tuple[tuple[int, float, 
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "tests.fuzz.child", target.name, str(report), str(folder / "inputs")]
     command += [f"-max_total_time={seconds}", f"-max_len={target.most}", f"-timeout={HANG_SECONDS}", "-verbosity=1"]
-    command += [f"-rss_limit_mb={MOST_MIB}", f"-artifact_prefix={folder / 'broken'}/", "-len_control=0", "-print_final_stats=1"]
+    command += [
+        f"-rss_limit_mb={MOST_MIB}",
+        f"-artifact_prefix={folder / 'broken'}/",
+        "-len_control=0",
+        "-print_final_stats=1",
+    ]
     with log.open("wb") as out:
         try:
             status = subprocess.run(

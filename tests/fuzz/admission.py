@@ -1,6 +1,7 @@
 """Targets at the door: ``token``, any authorization header or signed token, and ``keys``, any published key set."""
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator
 from functools import cache
 from random import Random
@@ -15,6 +16,7 @@ from sentra.entra_keys import MAX_BITS, MIN_BITS, KeysError, parse_keys
 from sentra.errors import Refused
 from tests import jwks
 from tests.fuzz import mutation
+from tests.fuzz.service import Log
 from tests.fuzz.target import Native, Target, demand, within
 
 NOW = 1_800_000_000.0
@@ -27,6 +29,12 @@ ISSUERS = {
 }
 SKEW = 60
 MOST_PLAIN = 1_500
+LEAST_SECRET = 20
+
+
+@cache
+def _log() -> Log:
+    return Log()
 
 
 class _Keys:
@@ -53,17 +61,21 @@ def _authenticator() -> Authenticator:
 def check_token(data: bytes) -> Iterable[str]:
     """Nobody is admitted but by the static token or a published key over claims that name us; no error but a refusal."""
     headers, good = _request(data)
+    _log()
     with within():
         outcome = _outcome(headers)
     demand(_outcome(headers) == outcome, "another outcome for the same headers")
     if outcome.startswith("entra:"):
         demand(good is not None and _acceptable(*good), "a token was accepted that names something else")
         demand(outcome == f"entra:{jwks.CLIENT}", "another caller than the token's")
-    elif good is not None and _acceptable(*good) and _plain(*good):
+    elif good is not None and _acceptable(*good) and _plain(*good) and headers[0][1].startswith(b"Bearer "):
         demand(False, f"a good token was refused: {outcome}")
     if outcome == "static":
         demand(STATIC.encode() in headers[0][1], "admitted without the static token")
     _authenticator()._forget()
+    secret = headers[0][1].partition(b" ")[2].strip().decode("latin-1")
+    demand(len(secret) < LEAST_SECRET or not any(secret in line for line in _log().lines), "the log tells a token")
+    _log().lines.clear()
     return [outcome]
 
 
@@ -83,13 +95,22 @@ def _request(data: bytes) -> tuple[list[tuple[bytes, bytes]], tuple[Any, Any] | 
     except (ValueError, KeyError, TypeError, RecursionError):
         return [(b"authorization", data)], None
     signer = SIGNERS[1] if parts.get("other") else SIGNERS[0]
-    token = jwks.signed(raw["header"], raw["claims"], signer)
-    if isinstance(parts.get("tail"), str):
-        token = token[: -max(1, len(parts["tail"]))] + parts["tail"]
-        signer = SIGNERS[1]
+    token, whole = jwks.signed(raw["header"], raw["claims"], signer), True
+    if isinstance(tail := parts.get("tail"), str):
+        given, token = token, token[: -max(1, len(tail))] + tail
+        whole = _bits(given) == _bits(token)
     value = f"{parts.get('scheme', 'Bearer')} {token}".encode("utf-8", "replace")
-    signed = (parts["header"], parts["claims"]) if signer == SIGNERS[0] else None
+    signed = (parts["header"], parts["claims"]) if signer == SIGNERS[0] and whole else None
     return [(b"authorization", value)], signed
+
+
+def _bits(token: str) -> list[bytes | str]:
+    """A token's signed parts, and its signature without the bits that base64 leaves unused."""
+    *signed, signature = token.split(".")
+    try:
+        return [*signed, urlsafe_b64decode(signature + "==")]
+    except ValueError:
+        return [*signed, signature]
 
 
 def _acceptable(header: Any, claims: Any) -> bool:
@@ -100,7 +121,7 @@ def _acceptable(header: Any, claims: Any) -> bool:
         return False
     version, caller = ISSUERS.get(_str(claims, "iss"), ("", ""))
     tenant, audience = claims.get("tid"), _str(claims, "aud")
-    times = [claims.get("exp"), claims.get("nbf") or 0, claims.get("iat") or 0]
+    times: list[Any] = [claims.get("exp"), claims.get("nbf") or 0, claims.get("iat") or 0]
     if not all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in times):
         return False
     return (
@@ -122,26 +143,57 @@ def _plain(header: Any, claims: Any) -> bool:
     """Whether nothing about the token's form is unusual either: what Entra ID might send."""
     texts = json.dumps(header), json.dumps(claims)
     kinds: dict[str, Any] = {"appid": str, "azp": str, "tid": str, "ver": str, "roles": list, "typ": str, "cty": str}
-    typed = all(isinstance(part[name], kind) for part in (header, claims) for name, kind in kinds.items() if name in part)
+    typed = all(
+        isinstance(part[name], kind) for part in (header, claims) for name, kind in kinds.items() if name in part
+    )
     roles = all(isinstance(role, str) for role in claims.get("roles", ()))
     odd = "\\ud" in "".join(texts) or max(map(len, texts)) > MOST_PLAIN or len(texts[0]) > 380
     known = set(header) <= {"alg", "kid", "typ", "x5t"} and all(isinstance(value, str) for value in header.values())
     return typed and roles and known and not odd and not any(text.count("[") + text.count("{") > 40 for text in texts)
 
 
+_WRONG: tuple[dict[str, Any], ...] = (
+    {"aud": "x"},
+    {"exp": NOW - 100},
+    {"nbf": NOW + 100},
+    {"appid": jwks.OTHER_CLIENT},
+    {"iss": "x"},
+)
+_ODD: tuple[dict[str, Any], ...] = (
+    {"alg": "none"},
+    {"alg": "HS256"},
+    {"kid": "key-2"},
+    {"crit": ["b64"], "b64": False},
+    {"jku": "https://x"},
+)
+
+
 def _tokens() -> Iterator[bytes]:
     header = {"typ": "JWT", "alg": "RS256", "x5t": "key-1", "kid": "key-1"}
-    for claims in (jwks.claims_v1(NOW), jwks.claims_v2(NOW), jwks.claims_v1(NOW, roles=["a"]), jwks.claims_v2(NOW, tid=None)):
+    for claims in (
+        jwks.claims_v1(NOW),
+        jwks.claims_v2(NOW),
+        jwks.claims_v1(NOW, roles=["a"]),
+        jwks.claims_v2(NOW, tid=None),
+    ):
         yield json.dumps({"header": header, "claims": claims}).encode()
     good = jwks.claims_v1(NOW)
-    for change in ({"aud": "x"}, {"exp": NOW - 100}, {"nbf": NOW + 100}, {"appid": jwks.OTHER_CLIENT}, {"iss": "x"}):
+    for change in _WRONG:
         yield json.dumps({"header": header, "claims": good | change}).encode()
-    for change in ({"alg": "none"}, {"alg": "HS256"}, {"kid": "key-2"}, {"crit": ["b64"], "b64": False}, {"jku": "https://x"}):
+    for change in _ODD:
         yield json.dumps({"header": header | change, "claims": good}).encode()
     yield json.dumps({"header": header, "claims": good, "other": 1}).encode()
     yield json.dumps({"header": header, "claims": good, "tail": "A"}).encode()
     yield json.dumps({"header": header, "claims": good, "scheme": "bearer "}).encode()
-    for raw in (f"Bearer {STATIC}", f"bearer\t {STATIC} ", "Bearer", "Bearer a.b.c", "Basic eDp5", "", "Bearer " + "." * 99):
+    for raw in (
+        f"Bearer {STATIC}",
+        f"bearer\t {STATIC} ",
+        "Bearer",
+        "Bearer a.b.c",
+        "Basic eDp5",
+        "",
+        "Bearer " + "." * 99,
+    ):
         yield raw.encode()
 
 
@@ -187,7 +239,9 @@ def _token(data: bytes, random: Random, native: Native) -> bytes:
     if isinstance(value, (int, float)):
         part[name] = random.choice((value, NOW)) + random.choice((-61, -60, -59, -1, 0, 0.5, 1, 59, 60, 61, 1e300))
     elif isinstance(value, str):
-        part[name] = random.choice((value.upper(), value + "/", value.removesuffix("/"), value[1:], f" {value}", value + "\0"))
+        part[name] = random.choice(
+            (value.upper(), value + "/", value.removesuffix("/"), value[1:], f" {value}", value + "\0")
+        )
     else:
         del part[name]
     return json.dumps(parts).encode()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 import msgspec
 
 with atheris.instrument_imports(include=["sentra"], enable_loader_override=False):

@@ -64,7 +64,13 @@ class Editor:
         if kind == 3:
             return value[at : at + self.random.randint(1, 20)] * self.random.randint(1, 30)
         if kind == 4:
-            return value[:at] + self.random.choice(("\u200b", "é", "\u0130", "ſ", "K", "\x00", "%", "&#", "=", "\\", '"', "(", "<", "@")) + value[at:]
+            return (
+                value[:at]
+                + self.random.choice(
+                    ("\u200b", "é", "\u0130", "ſ", "K", "\x00", "%", "&#", "=", "\\", '"', "(", "<", "@")
+                )
+                + value[at:]
+            )
         if kind == 5:
             return value[:at] + text[: self.random.randint(1, 12)] + value[at + 1 :]
         return self.native(value.encode("utf-8", "replace")).decode("utf-8", "replace")

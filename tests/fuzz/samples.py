@@ -10,6 +10,7 @@ import msgspec
 
 from sentra import ruleset
 from sentra.plugins import BUILTIN
+from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 from tests.conftest import PAYLOADS, request_with
 from tests.corpora.evasion import TRANSFORMS
 
@@ -32,11 +33,11 @@ CONFIG: dict[str, Any] = {
 """Every rule that ships, and an operator's own of each kind."""
 
 MEMBERS = (
-    "plannerContext toolDefinition inputValues conversationMetadata userMessage thought chatHistory "
-    "previousToolsOutputs previousToolOutputs id role content timestamp outputs name value description type "
-    "inputParameters outputParameters agent tenantId environmentId user channelId conversationId bcc to subject body "
-    "message/bcc emailMessage.bcc password api_key ssn iban note url"
-).split()
+    *(*AnalyzeRequest.__struct_fields__, *PlannerContext.__struct_fields__, *ToolDefinition.__struct_fields__),
+    *("role", "content", "timestamp", "outputs", "value", "type", "agent", "tenantId", "environmentId", "user"),
+    *("channelId", "conversationId", "bcc", "to", "subject", "body", "message/bcc", "emailMessage.bcc", "note", "url"),
+    *("password", "api_key", "ssn", "iban"),
+)
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 1e308, 2**53 + 1, 2**63, -(2**63), 2**64 + 1, "", " ", "\x00", "\ufeff", "\ud800",
@@ -51,8 +52,16 @@ _DISGUISES = tuple(TRANSFORMS.values())
 def texts() -> tuple[str, ...]:
     """The text of every case of every rule that ships, with its argument's name where it has one."""
     entries = [entry for builtin in BUILTIN for entry in ruleset.shipped(builtin.name).entries]
-    found = [case.joined if case.key is None else f"{case.key}: {case.joined}" for entry in entries for case in entry.case]
-    found += ["mail@outside.example", "a, b@contoso.example;c", "http://blocked.example/x", "Operation Nightjar", "abc-1234"]
+    found = [
+        case.joined if case.key is None else f"{case.key}: {case.joined}" for entry in entries for case in entry.case
+    ]
+    found += [
+        "mail@outside.example",
+        "a, b@contoso.example;c",
+        "http://blocked.example/x",
+        "Operation Nightjar",
+        "abc-1234",
+    ]
     return tuple(dict.fromkeys(text for text in found if len(text) <= 600))
 
 

@@ -173,9 +173,18 @@ def _configs() -> Iterator[bytes]:
         samples.CONFIG | {"plugins": {}},
         {"externalHttp": [external | {"requestTemplate": '{"text": "{{userMessage}}"}', "blockField": "a.b"}]},
         {"plugins": {"secrets": {"allow": [{"pattern": "AB+", "reason": "ours"}], "sources": ["input"]}}},
-        {"policies": [{"regex": [pattern]} for pattern in ("a|b", "(?i)x{2,5}", "[^a]$", "\\bé+\\b", "a.*b", "(a(b))")]},
+        {
+            "policies": [
+                {"regex": [pattern]} for pattern in ("a|b", "(?i)x{2,5}", "[^a]$", "\\bé+\\b", "a.*b", "(a(b))")
+            ]
+        },
         {"companyDomain": ["a.example", "B.EXAMPLE"], "pii": {"min_count": {"PERSON": 2}}, "externalConcurrency": 3},
-        {"policies": [{}], "unknown": 1, "plugins": {"pii": {"disable": ["no-such"]}}, "domainBlocklist": ["no domain"]},
+        {
+            "policies": [{}],
+            "unknown": 1,
+            "plugins": {"pii": {"disable": ["no-such"]}},
+            "domainBlocklist": ["no domain"],
+        },
     ]
     for document in documents:
         yield b"\0" + json.dumps(document).encode()
@@ -192,7 +201,9 @@ def _config(data: bytes, random: Random, native: Native) -> bytes:
     if lead[0] % 3 == 2 and random.random() < 0.5:
         try:
             root = yaml.safe_load(rest)
-            return lead + yaml.safe_dump(mutation.Editor(random, native).edited(root), allow_unicode=True).encode("utf-8", "replace")
+            return lead + yaml.safe_dump(mutation.Editor(random, native).edited(root), allow_unicode=True).encode(
+                "utf-8", "replace"
+            )
         except (yaml.YAMLError, ValueError, TypeError, RecursionError):
             return lead + native(rest)
     return lead + native(rest)

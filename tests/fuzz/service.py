@@ -13,9 +13,10 @@ import msgspec
 from sentra.app import App, create_app
 from sentra.calls import JSON
 from sentra.config import load_settings
-from sentra.findings import Finding
+from sentra.findings import Decision, Finding
 from sentra.log import JsonFormatter
-from sentra.telemetry import Event, Recorder
+from sentra.plugins import Context
+from sentra.telemetry import Event
 from tests.conftest import CACHE
 from tests.fuzz.samples import CONFIG
 from tests.fuzz.target import demand
@@ -51,13 +52,17 @@ class Kept:
         return True
 
 
-class _Log(logging.Handler):
-    """Keeps the service's own log as it would be written."""
+class Log(logging.Handler):
+    """Keeps the service's own log as it would be written, and keeps it from being written anywhere else."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.setFormatter(JsonFormatter())
         self.lines: list[str] = []
+        logger = logging.getLogger("sentra")
+        logger.addHandler(self)
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
@@ -81,11 +86,7 @@ class Service:
         self.app.recorder = self  # type: ignore[assignment]
         self._records = records
         self._loop = asyncio.new_event_loop()
-        self._log = _Log()
-        logger = logging.getLogger("sentra")
-        logger.addHandler(self._log)
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
+        self._log = Log()
 
     why_not = None
 
@@ -93,6 +94,16 @@ class Service:
         """Stand before the recorder, so that what it is told can be looked at."""
         self.event = event
         return self._recorder.record(event) if self._records else True
+
+    @property
+    def decision(self) -> Decision | None:
+        """What was decided on the last request, if it was judged or over a limit."""
+        return self.event.decision if self.event is not None else None
+
+    @property
+    def context(self) -> Context | None:
+        """What was looked at to decide on the last request."""
+        return self.event.context if self.event is not None else None
 
     @property
     def log(self) -> list[str]:
@@ -136,15 +147,13 @@ class Service:
 
     def findings(self) -> list[Finding]:
         """All that any plugin finds in the last request."""
-        event = self.event
-        return [] if event is None or event.context is None else self.pipeline.all_findings(event.context)
+        return [] if self.context is None else self.pipeline.all_findings(self.context)
 
     def candidates(self) -> list[int]:
         """Numbers of the rules and decoders that fire in the text of the last request."""
-        event = self.event
-        if event is None or event.context is None:
+        if self.context is None:
             return []
-        return self.pipeline.scanner.candidates(event.context.scanned.inspection.buffer)
+        return self.pipeline.scanner.candidates(self.context.scanned.inspection.buffer)
 
 
 @cache
@@ -172,6 +181,3 @@ def guarded() -> Service:
         SENTRA_MAX_SEGMENTS="100",
         SENTRA_MAX_TEXT_CHARS="2000",
     )
-
-
-__all__ = ["TOKEN", "Answer", "Kept", "Recorder", "Service", "guarded", "judging", "recording"]
