@@ -54,6 +54,8 @@ _ABOUT = word_set(
 )
 _WALK = re.compile(r"a1b2c3|1a2b3c|abc123|123abc|qwerty|asdfgh", re.IGNORECASE)
 _SPECIAL = frozenset("!@#$%^&*+=?")
+_SYMBOLS = frozenset("!@#$^*")
+_MARKS = frozenset("!#$%^&*?")
 
 
 @confirm
@@ -78,7 +80,7 @@ def prose_password(hit: Hit) -> bool:
     if not _candidate(hit, value, 8):
         return False
     if classes(value) < 3 or not any(map(str.isdigit, value)):
-        return len(_CASES.findall(value)) >= 5 and _letters_at_random(value)
+        return _random_letters(value)
     return not made_of_words(value) or any(c in _SPECIAL for c in value) or not any(c in "-/.:" for c in value)
 
 
@@ -117,7 +119,8 @@ def secret_value(hit: Hit) -> bool:
     if not letters:
         return False
     if made_of_words(value):
-        return strong_name(hit) and _words_with_number(value)
+        drawn = strong_name(hit) and _words_with_number(value)
+        return drawn or (classes(value) == 4 and not _SYMBOLS.isdisjoint(value))
     if not digits:
         return len(value) >= 20 and classes(value) >= 2 and shannon(value) >= 3.7
     return shannon(value) >= _least_entropy(value)
@@ -137,6 +140,13 @@ def _words_with_number(value: str) -> bool:
     if number is None or _YEAR.fullmatch(number[0]):
         return False
     return len(value) >= 14 and _ABOUT.isdisjoint(parts(value))
+
+
+def _random_letters(value: str) -> bool:
+    """Letters of both cases without a digit: their cases change at random, or a symbol stands among them."""
+    if len(_CASES.findall(value)) >= 5 and _letters_at_random(value):
+        return True
+    return len(value) >= 10 and classes(value) >= 3 and not _MARKS.isdisjoint(value[1:-1]) and not made_of_words(value)
 
 
 def _letters_at_random(value: str) -> bool:

@@ -6,6 +6,10 @@ from sentra.confirm import Confirm, Hit, factory, parse
 from sentra.confirm.names import mentions_secret, secret_name
 
 MOST_HEADER_BYTES = 512
+LEAST_HEADS = 2
+MOST_WORDS, MOST_NAME, MOST_DIGITS = 4, 40, 2
+_DIGITS = frozenset(b"0123456789")
+_MARKS = frozenset("=:(){}[]<>\"'$@!?+")
 _DELIMITERS = (b"|", b"\t", b";", b",")
 _WRAPPING = b" \t\r\"'`*"
 
@@ -27,6 +31,8 @@ def _cells(hit: Hit) -> Iterator[Hit]:
     if delimiter is None:
         return
     heads = header.split(delimiter)
+    if len([head for head in heads if head.strip(_WRAPPING)]) < LEAST_HEADS or not all(map(_like_header, heads)):
+        return
     wanted = [index for index, head in enumerate(heads) if _names_secret(head)]
     position = hit.start
     for row in hit.buffer[hit.start : hit.end].split(b"\n") if wanted else ():
@@ -41,9 +47,17 @@ def _header(hit: Hit) -> bytes:
     return hit.buffer[max(start, hit.low, end - MOST_HEADER_BYTES) : end]
 
 
+def _like_header(head: bytes) -> bool:
+    """A few words without the end of a sentence and without a number."""
+    short = len(head) <= MOST_NAME and len(head.split()) <= MOST_WORDS and not head.rstrip().endswith(b".")
+    return short and sum(byte in _DIGITS for byte in head) <= MOST_DIGITS
+
+
 def _names_secret(head: bytes) -> bool:
-    name = "_".join(head.strip(_WRAPPING).decode("utf-8", "replace").split())
-    return 0 < len(name) <= 40 and mentions_secret(name) and secret_name(name)
+    words = head.strip(_WRAPPING).decode("utf-8", "replace").split()
+    name = "_".join(words)
+    short = 0 < len(words) <= MOST_WORDS and len(name) <= MOST_NAME and _MARKS.isdisjoint(name)
+    return short and mentions_secret(name) and secret_name(name)
 
 
 def _picked(hit: Hit, row: bytes, position: int, delimiter: bytes, wanted: list[int]) -> Iterator[Hit]:

@@ -36,7 +36,7 @@ _SUFFIX_NAMES = word_set(
 _SECRET_NAMES = word_set(
     """
     password passwd passwort pass pwd pw psk passphrase passcode passord kennwort zugangscode mdp passe clave senha
-    parola haslo heslo wachtwoord losenord adgangskode salasana jelszo sifre contrasena parool parole secret secrets
+    sandi parola haslo heslo wachtwoord losenord adgangskode salasana jelszo sifre contrasena parool parole secret secrets
     token key apikey credential credentials creds cred auth authorization bearer jwt hmac jeton schluessel chave chiave
     sleutel klucz geheimnis secreto segreto segredo webhook salt
     """
@@ -63,7 +63,7 @@ _SECRET_ENDINGS = (
 )
 _NAMED = re.compile(
     r"pass|pwd|secret|token|key|cred|auth|kennwort|clave|senha|mdp|parola|has[l\u0142]o|heslo|wachtwoord|l[\u00f6o]senord"
-    r"|[\u015fs]ifre|pw|psk|contrase|adgang|salasana|jelsz|jwt|bearer|hmac|schl|geheim|secreto|segre|chave|chiave|klucz|sleutel",
+    r"|[\u015fs]ifre|pw|psk|contrase|adgang|salasana|jelsz|jwt|bearer|hmac|schl|geheim|sandi|parool|secreto|segre|chave|chiave|klucz|sleutel",
     re.IGNORECASE,
 )
 
