@@ -18,6 +18,7 @@ with atheris.instrument_imports(include=["sentra"], enable_loader_override=False
     from tests.fuzz.targets import TARGETS
 
 REPORT_EVERY = 500
+MARKS = 4_000
 WARM = 2_000
 """Inputs after which memory counts: before, code and patterns are compiled at first use."""
 
@@ -33,21 +34,28 @@ class Report(msgspec.Struct):
 
 
 class Marker:
-    """Tells the fuzzer of a mark: each has a function of its own, so that reaching it is coverage."""
+    """Tells the fuzzer of a mark: each has a function of its own, so that reaching it is coverage.
+
+    They are made in advance: the fuzzer has room for few later additions. Marks over their number share them.
+    """
 
     def __init__(self) -> None:
-        self._functions: dict[str, Callable[[], None]] = {}
+        self._functions = [_function(number) for number in range(MARKS)]
+        self._numbers: dict[str, int] = {}
 
     def __call__(self, mark: str) -> None:
-        function = self._functions.get(mark)
-        if function is None:
-            space: dict[str, Callable[[], None]] = {}
-            exec(f"def mark():\n    {len(self._functions)}\n    return None\n", space)
-            function = self._functions[mark] = atheris.instrument_func(space["mark"])
-        function()
+        number = self._numbers.setdefault(mark, len(self._numbers))
+        self._functions[number % MARKS]()
 
     def __len__(self) -> int:
-        return len(self._functions)
+        return len(self._numbers)
+
+
+def _function(number: int) -> Callable[[], None]:
+    space: dict[str, Callable[[], None]] = {}
+    exec(f"def mark():\n    {number}\n    return None\n", space)
+    made: Callable[[], None] = atheris.instrument_func(space["mark"])
+    return made
 
 
 def resident_mib() -> float:

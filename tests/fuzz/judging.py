@@ -11,6 +11,7 @@ import msgspec
 
 from sentra import wire
 from sentra.findings import Finding
+from sentra.inspection import Inspection, Segment
 from sentra.masking import request_tree
 from sentra.records import AuditRecord, TelemetryRecord
 from sentra.wire import Identity
@@ -94,11 +95,10 @@ def _tells_no_value(service: Service, answer: Answer) -> None:
 
 
 def _says(service: Service, finding: Finding) -> bool:
-    """Whether the value by itself, as an object's key, is found: some are only one beside what stands around them."""
-    context = service.context
-    if context is None:
-        return False
-    return finding.value not in service.pipeline.masked(finding.value, finding.span.source, context)
+    """Whether the value is found by itself too, as in a path: some are only a value beside what stands around them."""
+    alone = service.pipeline.scanner.scan(Inspection([Segment(finding.span.source, (None, ""), finding.value)]))
+    found = alone.findings(finding.plugin, (service.tool, service.tool))
+    return any(finding.value in again.value for again in found)
 
 
 def check_records(body: bytes) -> Iterable[str]:
@@ -204,7 +204,7 @@ def check_call(data: bytes) -> Iterable[str]:
     for name, value in answer.headers:
         demand(not set(name + value) & set(b"\r\n\0"), "a header of two lines")
     demand(not any("Traceback" in line or TOKEN in line for line in service.log), "a log line that tells too much")
-    return [f"{answer.status} {scope['path'][:40]}"]
+    return [f"{answer.status} {scope['path'] if scope['path'] in service.app._routes else 'elsewhere'}"]
 
 
 def _scope(call: dict[str, Any]) -> tuple[dict[str, Any], list[bytes], bool]:

@@ -50,7 +50,7 @@ def check_text(data: bytes) -> Iterable[str]:
     beside = [finding for finding in _findings(scanner.scan(Inspection(segments))) if finding.span.path == "x"]
     if not any(finding.value == "" for finding in alone):
         demand(_told(beside) == _told(alone), f"found otherwise beside other texts: {_difference(alone, beside)}")
-    return [f"{finding.rule_id} {finding.span.view}" for finding in alone]
+    return [f"{finding.rule_id} {(finding.span.view or '').partition('+')[0]}" for finding in alone]
 
 
 def _findings(scanned: Scanned) -> list[Finding]:

@@ -106,6 +106,11 @@ class Service:
         return self.event.context if self.event is not None else None
 
     @property
+    def tool(self) -> str:
+        """Id and name of the last request's tool."""
+        return f"{self.context.request.tool_id} {self.context.request.tool_name}" if self.context is not None else ""
+
+    @property
     def log(self) -> list[str]:
         """Lines logged for the last request."""
         return self._log.lines
