@@ -179,7 +179,10 @@ class Pipeline:
         )
 
     def all_findings(self, context: Context) -> list[Finding]:
-        """Everything that any plugin finds in a request, for masking what is recorded of it."""
+        """Everything that any plugin finds in a request, for masking what is recorded of it.
+
+        Where that takes too long a finding without a value stands for all that is left.
+        """
         context.scanned.renew()
         return [finding for plugin in self.local for finding in plugin.findings(context)]
 

@@ -25,6 +25,7 @@ PASSES = 1024
 SEARCH_COST = 256
 CONFIRM_COST = 2_000
 CONFIRM_SECONDS = 0.2
+COLLECT_SECONDS = 0.1
 CPU_CHECK_EVERY = 8
 
 
@@ -43,16 +44,17 @@ class Allowance:
     well before the deadline, so that padding ends in a finding and not in whatever a late verdict is.
     """
 
-    __slots__ = ("_cpu", "_since", "_size", "_spent", "_takes", "confirms", "expired", "failed", "left")
+    __slots__ = ("_cpu", "_most", "_since", "_size", "_spent", "_takes", "confirms", "expired", "failed", "left")
 
     def __init__(self, size: int, expired: Callable[[], bool], cpu: Callable[[], float]):
         self._size, self._cpu = size, cpu
         self.confirms = self._takes = 0
         self.failed: dict[str, str] = {}
-        self.renew(expired)
+        self.renew(expired, CONFIRM_SECONDS * (1 + size / (2 << 20)))
 
-    def renew(self, expired: Callable[[], bool]) -> None:
-        """Start afresh with a new time budget."""
+    def renew(self, expired: Callable[[], bool], most: float) -> None:
+        """Start afresh with a new time budget, of which ``most`` seconds may be processor time."""
+        self._most = most
         self.left = max(LEAST_ALLOWANCE, PASSES * self._size)
         self.expired = expired
         self._spent = self._since = 0.0
@@ -70,13 +72,13 @@ class Allowance:
         self.left -= size + SEARCH_COST
         self._takes += 1
         if self.left < 0 or (self._takes % CPU_CHECK_EVERY == 0 and self._worn()):
+            self.left = -1  # what is exceeded stays so: no rule after this one gets a share
             raise Exceeded
         if self.expired():
             raise Late
 
     def _worn(self) -> bool:
-        most = CONFIRM_SECONDS * (1 + self._size / (2 << 20))
-        return self._spent + self._cpu() - self._since > most
+        return self._spent + self._cpu() - self._since > self._most
 
 
 def never() -> bool:
@@ -260,8 +262,8 @@ class Scanned:
         self._by_plugin: dict[str, list[tuple[Inspection, int]]] = {}
 
     def renew(self) -> None:
-        """Allow the work of looking at everything once more, without a deadline."""
-        self.allowance.renew(never)
+        """Allow the work of looking at everything once more, briefly: the decision stands, and others wait for theirs."""
+        self.allowance.renew(never, COLLECT_SECONDS)
 
     def add(self, layer: Inspection, fired: Sequence[int]) -> None:
         """Note the candidates of one layer, in the order of the rules."""

@@ -19,7 +19,7 @@ from sentra.findings import Decision, Finding
 from sentra.fingerprint import Fingerprints
 from sentra.journal import Journal
 from sentra.line_queue import Mirror
-from sentra.masking import Masker, Unmaskable, masker_for, request_tree
+from sentra.masking import Blank, Masker, OnlyIds, Unmaskable, masker_for, request_tree
 from sentra.plugins import Context
 from sentra.records import SCHEMA_VERSION, AuditFinding, AuditRecord, Phases, TelemetryRecord, schemas
 from sentra.wire import AnalyzeRequest, Identity, identity
@@ -274,13 +274,17 @@ class _Block:
 
 def _look(event: Event) -> tuple[Sequence[Finding], Masker, str]:
     known = _known_findings(event)
-    if event.context is None or event.find is None or event.request is None:
-        return known, _masker(known), "its findings are not known"
+    if event.request is None:
+        return known, _masker(known), "no request"
+    if event.context is None or event.find is None:
+        return known, OnlyIds(), "its findings are not known"
     try:
         found = event.find(event.context)
     except Exception as error:
-        return known, _masker(known), f"a check failed: {type(error).__name__}"
+        return known, OnlyIds(), f"a check failed: {type(error).__name__}"
     findings = _distinct([*known, *found])
+    if not all(finding.value for finding in findings):
+        return findings, OnlyIds(), "too many candidates"
     try:
         masker = masker_for(request_tree(event.request), [*found, *_others(known, found)], event.context.scanned)
     except Unmaskable as error:
@@ -305,24 +309,11 @@ def _known_findings(event: Event) -> list[Finding]:
     return [finding for finding in (first, *decision.noted) if finding is not None]
 
 
-class _Blank(Masker):
-    """Hides every text: for a request with more values than can be looked for."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-        self.idle = False
-
-    def text(self, text: str) -> str:
-        return "****"
-
-    cut_text = text
-
-
 def _masker(findings: Sequence[Finding]) -> Masker:
     try:
         return Masker(finding.value for finding in findings)
     except Unmaskable:
-        return _Blank()
+        return Blank()
 
 
 _NOTHING = Masker(())

@@ -241,6 +241,47 @@ def test_more_values_than_can_be_looked_for_hide_all_texts(bench: Bench) -> None
     assert len(record["findings"]) == 100
 
 
+class Steps:
+    """A clock of processor time that goes on by 10 ms whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.asked * 0.01
+
+
+def test_looking_for_everything_ends_in_bounded_time_and_then_no_text_is_shown(tmp_path: Path) -> None:
+    second, cpu = "unfound-4711-ORIOLE", Steps()
+    rules = policy_rules([PolicyRule(contains=(VALUE,)), PolicyRule(contains=(second,))])
+    bench = Bench(tmp_path, Scanner([Compiled(rule, SOURCES) for rule in rules], cpu=cpu))
+    body = payload()
+    body["inputValues"] = {"a": f"{VALUE} " * 20_000, f"key {second}": f"{second} {VALUE}"}
+    body["conversationMetadata"]["agent"]["name"] = f"Agent {second}"
+    event = bench.event(body, correlation_id=second)
+    before = cpu.asked
+    record = bench.recorded(event, "audit")
+    assert cpu.asked - before < 50
+    assert (record["request"], record["requestOmitted"]) == (None, "too many candidates")
+    assert record["tenantId"] == body["conversationMetadata"]["agent"]["tenantId"]
+    assert (record["agentName"], record["path"], record["correlationId"]) == ("****", "****", "****")
+    assert record["ruleId"] == "policy_pack.rule-1"
+    for file in ("audit.jsonl", "telemetry.jsonl"):
+        text = (tmp_path / file).read_text()
+        assert second not in text
+        assert VALUE not in text
+
+
+def test_a_check_that_fails_while_everything_is_looked_for_hides_all_texts(bench: Bench) -> None:
+    def fail(context: Context) -> Sequence[Finding]:
+        raise ValueError(VALUE)
+
+    body = BLOCKED | {"conversationMetadata": {"agent": {"name": "Unknown ORIOLE"}}}
+    record = bench.recorded(bench.event(body, find=fail), "audit")
+    assert (record["agentName"], record["requestOmitted"]) == ("****", "a check failed: ValueError")
+
+
 def test_a_request_nested_too_deeply_for_json_is_left_out(bench: Bench) -> None:
     deep: Any = "x"
     for _ in range(20_000):
