@@ -32,6 +32,11 @@ def test_the_build_sees_exactly_what_is_copied() -> None:
     assert sorted(admitted) == sorted(copied)
 
 
+def test_a_reload_inside_of_the_container_finds_the_service() -> None:
+    environment = dict(re.findall(r"(SENTRA_\w+)=(\S+)", " ".join(re.findall(r"(?m)^ENV (.+)$", COMMANDS))))
+    assert environment["SENTRA_PID_FILE"].startswith("/tmp/")
+
+
 def test_the_service_needs_nothing_that_is_left_out() -> None:
     left_out = {f"phonenumbers.{name}" for name in re.findall(r"\*/phonenumbers/(\w+)", COMMANDS)}
     script = "import sys, sentra.cli, sentra.server, sentra.worker; print(*sys.modules)"

@@ -143,9 +143,13 @@ def test_who_may_call_comes_from_a_secret_that_must_exist(objects: tuple[Documen
     assert settings(objects).auth is None
 
 
+def written(chosen: Settings) -> list[Path | None]:
+    """All paths that a service with these settings writes to."""
+    return [chosen.metrics_dir, chosen.cache_dir, chosen.log_file, chosen.audit_log_file, chosen.pid_file]
+
+
 def test_what_is_written_has_a_writable_place(objects: tuple[Document, ...]) -> None:
-    chosen = settings(objects)
-    for path in (chosen.metrics_dir, chosen.cache_dir, chosen.log_file, chosen.audit_log_file):
+    for path in written(settings(objects)):
         assert path is not None
         assert "emptyDir" in volume(objects, path)
 
@@ -205,7 +209,7 @@ def test_the_grace_period_covers_the_whole_stop(objects: tuple[Document, ...]) -
 def test_a_probe_asks_an_endpoint_that_answers(objects: tuple[Document, ...], probe: str, server: Server) -> None:
     ports = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
     asked = container(objects)[probe]["httpGet"]
-    assert ports[asked["port"]] == settings(objects).port
+    assert ports[asked["port"]] == settings(objects).ops_port
     assert server.client.get(asked["path"]).status_code == 200
 
 
@@ -214,7 +218,8 @@ def test_the_monitor_scrapes_an_endpoint_that_answers(objects: tuple[Document, .
     (endpoint,) = spec["podMetricsEndpoints"]
     assert set(spec) == {"selector", "podMetricsEndpoints"}
     assert set(endpoint) == {"port", "path", "interval", "scrapeTimeout"}
-    assert endpoint["port"] in {port["name"] for port in container(objects)["ports"]}
+    ports = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
+    assert ports[endpoint["port"]] == settings(objects).ops_port
     assert int(endpoint["scrapeTimeout"][:-1]) < int(endpoint["interval"][:-1])
     assert server.client.get(endpoint["path"]).text.startswith("# HELP sentra_")
 
@@ -231,6 +236,13 @@ def test_every_selector_means_these_pods(objects: tuple[Document, ...]) -> None:
     assert selectors == [LABEL] * len(selectors)
 
 
+def test_the_service_forwards_calls_alone(objects: tuple[Document, ...]) -> None:
+    (port,) = only(objects, "Service")["spec"]["ports"]
+    ports = {entry["name"]: entry["containerPort"] for entry in container(objects)["ports"]}
+    assert ports == {"http": settings(objects).port, "ops": settings(objects).ops_port}
+    assert port["targetPort"] == "http"
+
+
 @pytest.mark.parametrize("form", FORMS[1:])
 def test_the_pods_carry_the_label_that_selectors_ask_for(form: str) -> None:
     assert only(documents(form), "Deployment")["spec"]["template"]["metadata"]["labels"] == LABEL
@@ -241,10 +253,10 @@ def test_the_network_lets_in_named_namespaces_and_out_to_dns_and_public_addresse
 ) -> None:
     spec = only(objects, "NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    (ingress,) = spec["ingress"]
-    assert all(
-        set(peer) == {"namespaceSelector"} and peer["namespaceSelector"]["matchLabels"] for peer in ingress["from"]
-    )
+    callers, watchers = spec["ingress"]
+    for rule, port, namespace in ((callers, "http", "ingress-nginx"), (watchers, "ops", "monitoring")):
+        named = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        assert rule == {"from": [{"namespaceSelector": named}], "ports": [{"port": port}]}
     dns, outside = spec["egress"]
     assert dns["to"][0]["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
     assert "169.254.0.0/16" in outside["to"][0]["ipBlock"]["except"]
@@ -301,7 +313,7 @@ def test_the_compose_file_has_settings_that_are_accepted() -> None:
     places = [entry.partition(":")[0] for entry in COMPOSE["tmpfs"]] + [
         entry.split(":")[1] for entry in COMPOSE["volumes"]
     ]
-    for path in (chosen.metrics_dir, chosen.cache_dir, chosen.log_file, chosen.audit_log_file, chosen.plugin_config):
+    for path in [*written(chosen), chosen.plugin_config]:
         assert path is not None
         assert any(path.is_relative_to(place) for place in places)
 
@@ -332,5 +344,7 @@ def test_the_compose_file_gives_no_privileges() -> None:
 
 def test_the_health_check_asks_an_endpoint_that_answers(server: Server) -> None:
     command: list[str] = COMPOSE["healthcheck"]["test"][1:]
-    asked = [argument.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}") for argument in command]
+    ops_port = COMPOSE["environment"]["SENTRA_OPS_PORT"]
+    assert f"127.0.0.1:{ops_port}:{ops_port}" in COMPOSE["ports"]
+    asked = [argument.replace(f"127.0.0.1:{ops_port}", f"127.0.0.1:{server.port}") for argument in command]
     assert subprocess.run([shutil.which("python3") or "python3", *asked[1:]], timeout=20).returncode == 0

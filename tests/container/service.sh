@@ -5,7 +5,7 @@
 #
 # FOLDER holds what configuration.py wrote. Asked: ready in time without compiling rules; no privileges and no writable
 # root; a captured request is allowed, one with a secret is blocked and the secret is in no record; probes and metrics;
-# SIGTERM ends process 1 with exit code 0 and everything written.
+# `sentra reload` inside finds the service; SIGTERM ends process 1 with exit code 0 and everything written.
 set -euo pipefail
 root=$1 user=$2 folder=$3 payloads=$4
 here=$(cd "$(dirname "$0")" && pwd)
@@ -82,6 +82,9 @@ blocked=$(judge "$folder/blocked.json")
 [[ $(ask "http://127.0.0.1:8080/healthz") == *'"configHash"'* ]] || fail "/healthz"
 ask "http://127.0.0.1:8080/livez" >/dev/null || fail "/livez"
 [[ $(ask "http://127.0.0.1:8080/metrics") == *'sentra_requests_total'* ]] || fail "/metrics"
+[[ $(nsenter --target "$one" --mount --pid --net --root --wd env -i "${environment[@]}" sentra reload) \
+  == "process 1 was told to reload" ]] || fail "sentra reload"
+within 5 grep --quiet "nothing to reload" "$folder/log"
 within 5 lines audit.jsonl 1
 grep --quiet '"secrets' "/proc/$one/root/var/log/sentra/audit.jsonl" || fail "the audit record names no rule"
 ! grep --recursive --quiet "$secret" "/proc/$one/root/var/log/sentra" "$folder/log" || fail "the secret was recorded"
