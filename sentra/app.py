@@ -16,7 +16,7 @@ from msgspec import structs
 from sentra import __version__, limits, wire
 from sentra.assembly import Assembly, assemble_proved
 from sentra.auth import Authenticator, Refused
-from sentra.body import ClientGone, discard, read_body
+from sentra.body import Bodies, ClientGone, discard
 from sentra.calls import CLOSE, JSON, Call, Handler, Receive, Reply, Scope, Send
 from sentra.config import Settings
 from sentra.engine import self_test
@@ -54,6 +54,7 @@ class App:
         self.settings = assembly.settings
         self.stopping = Stopping()
         self._gate = limits.Gate(self.settings)
+        self._bodies = Bodies(self.settings)
         self._routes = dict(self._make_routes(self.settings.path_prefix))
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget = self.settings.plugin_budget_ms / 1000
@@ -142,7 +143,7 @@ class App:
             if error.status != 503:
                 raise
             return Reply(503, JSON, wire.encode(ValidateResponse(False, error.message)))
-        await read_body(call.receive, call.header(b"content-length"), self.settings)
+        await self._bodies.read(call.receive, call.header(b"content-length"))
         return Reply(200, JSON, wire.encode(ValidateResponse(True, "OK")))
 
     async def _analyze(self, call: Call) -> Reply:
@@ -158,7 +159,7 @@ class App:
 
     async def _judge(self, call: Call, turn: limits.Turn) -> Reply:
         turn.check()
-        body = await read_body(call.receive, call.header(b"content-length"), self.settings, turn.received)
+        body = await self._bodies.read(call.receive, call.header(b"content-length"), turn.received)
         call.whole = True
         started = time.perf_counter()
         request = wire.decode_request(body)

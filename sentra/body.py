@@ -16,23 +16,63 @@ class ClientGone(Exception):
     """The caller went away before its request was complete."""
 
 
-async def read_body(
-    receive: Receive, length: bytes | None, settings: Settings, received: Callable[[int], None] = lambda size: None
-) -> bytes:
-    """The whole body, ``length`` being its Content-Length header if it has one; ``received`` is told of each part's size.
+class Bodies:
+    """Reads the bodies of one worker's requests. One timer serves all of them: a timer each costs more than the reading.
 
-    Raises ``LimitError`` 413 over ``max_request_bytes`` (announced, or counted while reading), ``RequestError`` 408 when
-    it does not arrive within ``body_timeout_ms``; ``ClientGone`` when the caller disconnects.
+    All have the same time from their start, so the one that began first is due first.
     """
-    limit = settings.max_request_bytes
-    expected = int(length) if length is not None and length.isdigit() else None
-    if expected is not None and expected > limit:
-        raise _too_large(limit)
-    try:
-        async with asyncio.timeout(settings.body_timeout_ms / 1000):
-            return await _read(receive, expected, limit, received)
-    except TimeoutError:
-        raise RequestError(408, 4003, "the body did not arrive in time") from None
+
+    def __init__(self, settings: Settings):
+        self._most, self._seconds = settings.max_request_bytes, settings.body_timeout_ms / 1000
+        self._due: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def read(
+        self, receive: Receive, length: bytes | None, received: Callable[[int], None] = lambda size: None
+    ) -> bytes:
+        """A whole body, ``length`` being its Content-Length header if it has one; ``received`` is told of each part's size.
+
+        To be called in a task. Raises ``LimitError`` 413 over ``max_request_bytes`` (announced, or counted while reading),
+        ``RequestError`` 408 when it does not arrive within ``body_timeout_ms``; ``ClientGone`` when the caller disconnects.
+        """
+        expected = int(length) if length is not None and length.isdigit() else None
+        if expected is not None and expected > self._most:
+            raise _too_large(self._most)
+        task = self._begin()
+        try:
+            return await _read(receive, expected, self._most, received)
+        except asyncio.CancelledError:
+            if task not in self._late or task.uncancel():
+                raise
+            raise RequestError(408, 4003, "the body did not arrive in time") from None
+        finally:
+            del self._due[task]
+            self._late.discard(task)
+
+    def _begin(self) -> asyncio.Task[Any]:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a body can only be read in a task")
+        self._due[task] = loop.time() + self._seconds
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_later(self._seconds, self._end_late, loop)
+        return task
+
+    def _end_late(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel what is due, and come again for what is due next; not at all while nothing is being read."""
+        now = loop.time()
+        self._loop = None
+        for task, due in self._due.items():
+            if due > now:
+                self._loop = loop
+                loop.call_at(due, self._end_late, loop)
+                return
+            if task not in self._late:
+                self._late.add(task)
+                task.cancel()
 
 
 async def discard(receive: Receive) -> None:
