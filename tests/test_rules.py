@@ -1,5 +1,7 @@
 """Every case of every shipped rule; `pytest -k aws-access-key` selects a rule's."""
 
+import re
+
 import pytest
 
 from sentra import ruleset
@@ -30,3 +32,13 @@ def test_without_its_rule_exactly_the_rule_s_cases_fail(plugin: str) -> None:
                 for finding in bench.scan(case, rule.sources[0] if rule.sources else "user_message").findings(plugin)
             }
             assert (rule.id in others) == bool(case.match)
+
+
+TAG = re.compile(r"LLM(?:0[1-9]|10):2025|ASI(?:0[1-9]|10):2026|AML\.T\d{4}(?:\.\d{3})?|CWE-\d+")
+
+
+@pytest.mark.parametrize("plugin", [name for name, bench in PACKS.items() if bench.pack.rules])
+def test_every_rule_is_tagged_in_the_spelling_of_the_lists_themselves(plugin: str) -> None:
+    untagged = [entry.id for entry in PACKS[plugin].pack.entries if not entry.tags]
+    others = {tag for entry in PACKS[plugin].pack.entries for tag in entry.tags if not TAG.fullmatch(tag)}
+    assert (untagged, others) == ([], set())

@@ -10,7 +10,13 @@ from sentra.confirm.tlds import TLDS
 
 _PRIVATE = frozenset({"example", "test", "invalid", "local", "internal", "corp", "lan", "intranet"})
 _MOST_LOCAL, _MOST_DOMAIN = 64, 253
+_ONE_MORE = re.compile(r"[:-][0-9A-Fa-f]")
 _NUMBER = re.compile(r"-?\d+\.\d+")
+_RANDOM = re.compile(r"(?=.*\d.*\d.*\d)(?:[0-9A-Fa-f]{16,}|[0-9A-Za-z.$_=+-]{24,}|[0-9A-Fa-f]{8}-[0-9A-Fa-f-]{20,})")
+_MAIL_ID = re2.compile(
+    rb"(?i)(?:message|content|thread|conversation|internetmessage)[_ -]?id[\"'\\]{0,3}\s?[:=]\s?[\"'\\]{0,3}<?$"
+    rb"|(?:in-reply-to|references)[\"'\\]{0,3}\s?[:=][^\n,;]{0,60}$"
+)
 _URL_LOGIN = re2.compile(rb"(?i)[a-z][a-z0-9+.-]*://[^\s/@]*$")
 
 
@@ -23,9 +29,16 @@ def email_address(hit: Hit) -> bool:
     labels = domain.lower().split(".")
     if not any(label in TLDS or label in _PRIVATE or label.startswith("xn--") for label in labels[1:]):
         return False
-    if local == "git" and hit.after(1) == ":":
+    if (local == "git" and hit.after(1) == ":") or _message_id(hit, local):
         return False
     return _URL_LOGIN.search(hit.buffer[max(hit.low, hit.start - 80) : hit.start]) is None
+
+
+def _message_id(hit: Hit, local: str) -> bool:
+    """An id of a mail (RFC 5322, 3.6.4), by its header's name or, in angle brackets, by its random left part."""
+    if hit.before(1) == "<" and hit.after(1) == ">" and _RANDOM.fullmatch(local):
+        return True
+    return _MAIL_ID.search(hit.buffer[max(hit.low, hit.start - 60) : hit.start]) is not None
 
 
 @confirm
@@ -40,9 +53,10 @@ def public_ip(hit: Hit) -> bool:
 
 @confirm
 def network_card(hit: Hit) -> bool:
-    """A hardware address of one device: neither all zeros nor broadcast, with one separator."""
+    """A hardware address of one device: neither all zeros nor broadcast, and no piece of a fingerprint."""
     digits = "".join(c for c in hit.value if c.isalnum()).lower()
-    return len(set(digits)) > 1
+    before, after = hit.before(1), hit.after(2)
+    return len(set(digits)) > 1 and before not in (":", "-") and not _ONE_MORE.match(after)
 
 
 @confirm

@@ -1,5 +1,6 @@
 """Second looks at identifiers of people and accounts: checksums, fixed structure, and standing alone."""
 
+import re
 from importlib import import_module
 
 from stdnum import iban as stdnum_iban
@@ -62,6 +63,17 @@ def ungrouped(hit: Hit) -> bool:
 
 
 @confirm
+def uncoded(hit: Hit) -> bool:
+    """The value's groups of four are no row of a table of codes, whose other groups are hexadecimal."""
+    separator = next((c for c in hit.value if not c.isalnum()), "")
+    return not separator or not (_CODE_BEFORE.search(hit.before(6)) or _CODES_AFTER.match(hit.after(10)))
+
+
+_CODE_BEFORE = re.compile(r"(?:^|\W)[0-9A-F]{4}[ -]$")
+_CODES_AFTER = re.compile(r"(?:[ -][0-9A-F]{4}){2}")
+
+
+@confirm
 def standalone(hit: Hit) -> bool:
     """The value is no part of a longer number, id, version, decimal, date or hexadecimal string."""
     return not (_continues_before(hit) or _continues_after(hit))
@@ -72,6 +84,8 @@ def _continues_before(hit: Hit) -> bool:
     if place < hit.low:
         return False
     previous = buffer[place]
+    if previous >= 0x80:
+        return hit.value[:1].isalpha() and _letter(hit.before(4)[-1:])
     if previous in _ALNUM or previous in b"@$\\":
         return previous != ord("\\") and not _escape(hit, place)
     if place == hit.low:
@@ -80,6 +94,11 @@ def _continues_before(hit: Hit) -> bool:
     if previous == ord("-"):
         return further in _ALNUM
     return previous in b".+" and further in _DIGITS
+
+
+def _letter(character: str) -> bool:
+    """A letter of a script that sets words apart by spaces: with one beside it, a letter belongs to a word."""
+    return character.isalpha() and character < "\u2e80"
 
 
 def _escape(hit: Hit, place: int) -> bool:
@@ -92,6 +111,8 @@ def _continues_after(hit: Hit) -> bool:
     if place >= hit.high:
         return False
     following = buffer[place]
+    if following >= 0x80:
+        return hit.value[-1:].isalpha() and _letter(hit.after(4)[:1])
     if following in _ALNUM or following == ord("@"):
         return True
     if place + 1 >= hit.high:

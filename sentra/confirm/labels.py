@@ -103,7 +103,14 @@ def places(buffer: bytes, names: Any, low: int, high: int, pay: Callable[[int], 
 
 
 def _window(hit: Hit, reach: int) -> bytes:
-    return hit.buffer[max(hit.low, hit.start - reach) : hit.start]
+    """What stands before the value, without the tags of HTML that only set it."""
+    window = hit.buffer[max(hit.low, hit.start - reach) : hit.start]
+    return _MARKUP.sub(b" ", window) if b"<" in window else window
+
+
+_MARKUP = re2.compile(
+    rb"(?i)</?(?:td|th|tr|b|i|u|em|strong|span|p|li|dt|dd|div|font|label|small|code|a)(?:\s[^<>]*)?>|<br\s?/?>"
+)
 
 
 def _found(context: Search, text: bytes) -> bool:

@@ -39,7 +39,7 @@ def phone_north_american(hit: Hit) -> bool:
     digits = digits_of(main_number(hit.value))[-10:]
     if hit.before(1) == "+":
         return False
-    if digits[0] in "01" or digits[3] in "01" or len(set(digits)) < 3:
+    if digits[0] in "01" or digits[3] in "01" or len(set(digits)) < 3 or _paragraph(hit.value):
         return False
     if any(c in hit.value for c in "-.()/\u2010\u2011\u2012\u2013"):
         return True
@@ -62,6 +62,11 @@ def phone_national(hit: Hit) -> bool:
     if not _LEAST_DIGITS <= len(digits) <= _MOST_DIGITS or len(set(digits)) <= 2:
         return False
     return not (_date(text, digits) or _host(text))
+
+
+def _paragraph(value: str) -> bool:
+    """Numbers of rules are set apart by a point first and a hyphen later, as in ``252.227-7013``."""
+    return "(" not in value and "." in value and "-" in value
 
 
 def main_number(text: str) -> str:
@@ -89,7 +94,9 @@ def _parsed(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
 
 
 def _date(text: str, digits: str) -> bool:
-    """Is it year, month and day in either order, with or without a time?"""
+    """Is it year, month and day in either order, with or without a time, or two years?"""
+    if len(digits) == 8 and text[4:5] in ("-", "/") and {digits[:2], digits[4:6]} <= {"19", "20"}:
+        return True
     if text[4:5] == "-" and text[7:8] == "-" and _is_date(digits[:4], digits[4:6], digits[6:8]):
         return True
     if len(digits) not in (8, 12, 14):
