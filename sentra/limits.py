@@ -23,6 +23,7 @@ IDLE_SECONDS = 0.02
 LOOK_SECONDS = 0.02
 FRESH_SECONDS = 0.5
 LATEST_SHARE = 1 / 2  # of the time budget: later than that there is too little left
+LATEST_FAIR_SHARE = 2 / 3  # with fair shares only who takes little may wait so long
 OVERLOADED_SHARE = 1 / 4  # of the time for judging while requests wait too long
 CREDIT_SECONDS = 0.05
 SIZEABLE = 65_536  # bytes; a body up to that may still be taken up when larger ones may not
@@ -88,7 +89,7 @@ class Gate:
     ``Arrivals`` tells of that, asked for a sample, and for every request as soon as there is a queue. In the event loop:
     before the request starts and before each part of its body is taken up. That queue is first in, first out, so whatever
     runs now was put there after a mark that has already come out again had been put there. ``waited`` is the time since
-    then, or since the loop was last idle. It never tells less than the true wait, but for gaps that look like idleness.
+    then, or since the loop was last idle. It never tells less than the true wait, but for long work that is not told.
 
     A queue that is too long gets short again by refusing, if refusing is fast and judging does not take all the time. So
     a request that waited longer than ``longest`` is judged only while judging took less than ``OVERLOADED_SHARE`` of the
@@ -103,8 +104,8 @@ class Gate:
         self.held, self.most_held = 0, max(settings.max_held_bytes, settings.max_request_bytes)
         self.budget = settings.plugin_budget_ms / 1000
         self.longest = settings.max_wait_ms / 1000
-        self.latest = max(self.longest, self.budget * LATEST_SHARE)
         self.shares = Shares(settings.fair_share, clock) if settings.fair_share != "off" else None
+        self.latest = max(self.longest, self.budget * (LATEST_SHARE if self.shares is None else LATEST_FAIR_SHARE))
         self.per_byte = 0.0
         self._clock, self._arrivals = clock, arrivals or Arrivals(clock)
         self._marked: float | None = None
@@ -150,6 +151,13 @@ class Gate:
         self._credit = min(CREDIT_SECONDS, self._credit + (now - self._refilled) * OVERLOADED_SHARE)
         self._refilled = now
         return self._credit > 0
+
+    def worked(self, seconds: float) -> None:
+        """Note that the event loop did nothing else for the last ``seconds``: that was no idleness."""
+        now = self._clock()
+        if now - seconds - self._last > IDLE_SECONDS:
+            self._busy_since = now - seconds
+        self._last = now
 
     def spent(self, seconds: float, size: int) -> None:
         """Note that it took ``seconds`` of this process to judge a body of ``size`` bytes."""
@@ -226,6 +234,8 @@ class Turn:
         local = timings.get("segment", 0.0) + timings.get("scan", 0.0) + timings.get("confirm", 0.0)
         seconds = (decode_ms + local) / 1000
         self._gate.spent(seconds, self._held)
+        if "external" not in timings:
+            self._gate.worked(seconds)
         if self._taker is not None:
             self._taker.spend(seconds)
 

@@ -1,6 +1,7 @@
 """A closed loop of many connections on one thread: every answer is timed and the next request follows at once."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from typing import cast
@@ -17,29 +18,72 @@ def message(body: bytes, path: str = "/analyze-tool-execution") -> bytes:
     return head.encode() + body
 
 
-class Loop:
-    """What a closed loop saw: answers by status, the slowest of them in seconds, connections that ended."""
+TICK = 0.01
 
-    def __init__(self) -> None:
+
+class Loop:
+    """What a closed loop saw: answers by status, the slowest in seconds, connections that ended, answers that never came.
+
+    ``late`` is the longest time, in seconds, for which the loop itself could not go on: no answer could be seen then.
+    """
+
+    def __init__(self, port: int, data: bytes) -> None:
+        self.port, self.data = port, data
         self.statuses: Counter[int] = Counter()
         self.bodies: Counter[bytes] = Counter()
-        self.slowest = 0.0
-        self.ended = 0
+        self.slowest = self.late = 0.0
+        self.ended = self.unanswered = 0
         self.open = True
+        self._transports: set[asyncio.Transport] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def watch(self, seconds: float) -> None:
+        """Let the loop run for ``seconds``."""
+        began = last = time.perf_counter()
+        while last - began < seconds:
+            await asyncio.sleep(TICK)
+            now = time.perf_counter()
+            self.late, last = max(self.late, now - last - TICK), now
+
+    async def connect(self) -> None:
+        """Open one more connection, which asks at once."""
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().create_connection(lambda: _Connection(self), "127.0.0.1", self.port)
+
+    def opened(self, transport: asyncio.Transport) -> None:
+        self._transports.add(transport)
+
+    def closed(self, transport: asyncio.Transport) -> None:
+        """Open another connection in place of one that the server closed."""
+        self._transports.discard(transport)
+        if self.open:
+            self.ended += 1
+            task = asyncio.get_running_loop().create_task(self.connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def close(self) -> None:
+        self.open = False
+        for transport in self._transports:
+            transport.abort()
+        await asyncio.gather(*self._connecting)
+        await asyncio.sleep(0)
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, loop: Loop, data: bytes):
-        self._loop, self._data, self._buffer, self._sent = loop, data, b"", 0.0
-        self.transport: asyncio.Transport | None = None
+    def __init__(self, loop: Loop):
+        self._loop, self._buffer, self._sent = loop, b"", 0.0
+        self._waiting = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._loop.opened(self.transport)
+        self._ask()
 
-    def ask(self) -> None:
-        if self._loop.open and self.transport is not None and not self.transport.is_closing():
-            self._sent = time.perf_counter()
-            self.transport.write(self._data)
+    def _ask(self) -> None:
+        if self._loop.open:
+            self._sent, self._waiting = time.perf_counter(), True
+            self.transport.write(self._loop.data)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -50,11 +94,13 @@ class _Connection(asyncio.Protocol):
         self._loop.statuses[int(head[9:12])] += 1
         self._loop.bodies[rest[:120]] += 1
         self._loop.slowest = max(self._loop.slowest, time.perf_counter() - self._sent)
-        self._buffer = b""
-        self.ask()
+        self._buffer, self._waiting = b"", False
+        if b"connection: close" not in head.lower():
+            self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._loop.ended += self._loop.open
+        self._loop.unanswered += self._waiting and self._loop.open
+        self._loop.closed(self.transport)
 
 
 def closed_loop(port: int, body: bytes, connections: int, seconds: float) -> Loop:
@@ -63,19 +109,8 @@ def closed_loop(port: int, body: bytes, connections: int, seconds: float) -> Loo
 
 
 async def _drive(port: int, data: bytes, connections: int, seconds: float) -> Loop:
-    seen = Loop()
-    asking = []
-    for _ in range(connections):
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: _Connection(seen, data), "127.0.0.1", port
-        )
-        asking.append(connection)
-    for connection in asking:
-        connection.ask()
-    await asyncio.sleep(seconds)
-    seen.open = False
-    for connection in asking:
-        if connection.transport is not None:
-            connection.transport.abort()
-    await asyncio.sleep(0)
+    seen = Loop(port, data)
+    await asyncio.gather(*[seen.connect() for _ in range(connections)])
+    await seen.watch(seconds)
+    await seen.close()
     return seen

@@ -5,7 +5,8 @@ import contextlib
 import select
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from sentra.body import DISCARD_BYTES, discard
 from sentra.calls import Call, Reply
 from sentra.config import Settings, load_settings
 from sentra.errors import LimitError
+from sentra.findings import Decision
 from sentra.limits import Client, Gate, Turn, check_shape
 from sentra.wire import decode_request
-from tests.conftest import CACHE, eventually, request_with, running
+from tests.conftest import CACHE, Server, eventually, request_with, running
 from tests.load import closed_loop
+from tests.stress.service import metric
 from tests.test_protocol import statuses
 
 SMALL = {"SENTRA_MAX_REQUEST_BYTES": "20000", "SENTRA_MAX_DEPTH": "20", "SENTRA_MAX_SEGMENTS": "200"}
@@ -116,6 +119,29 @@ def test_what_comes_behind_much_work_has_waited_as_long() -> None:
             turn.check()
 
     at_the_gate(steps, max_wait_ms=400.0)
+
+
+def test_long_work_is_no_idleness() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        for _ in range(5):
+            turn = Turn(gate)
+            clock.now += 0.1
+            turn.judged(Decision(blocked=False, timings={"scan": 99.0}), 1.0)
+        assert Turn(gate).waited == pytest.approx(0.5)
+        clock.now += 0.1
+        assert Turn(gate).waited == 0
+
+    at_the_gate(steps)
+
+
+def test_work_after_idleness_counts_from_its_begin() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        turn = Turn(gate)
+        clock.now += 5
+        turn.judged(Decision(blocked=False, timings={"scan": 100.0}), 0.0)
+        assert Turn(gate).waited == pytest.approx(0.1)
+
+    at_the_gate(steps)
 
 
 def test_waits_are_forgotten_when_the_queue_is_short_again() -> None:
@@ -420,12 +446,49 @@ def test_a_sender_without_end_gets_its_verdict_and_is_cut(tmp_path: Path) -> Non
         assert large.json()["blockAction"] is True
 
 
-def test_no_answer_is_late_when_far_more_is_asked_than_can_be_judged(tmp_path: Path) -> None:
-    """600 connections ask one worker at once and without end: it answers all in time, judges some, and is soon itself."""
-    body = encoded(inputValues={"text": "the quick brown fox jumps over the lazy dog " * 1500})
-    with running(tmp_path, SENTRA_WORKERS="1") as server:
-        seen = closed_loop(server.port, body, connections=600, seconds=3)
-        assert set(seen.statuses) == {200, 503}
-        assert seen.slowest < 1.0
-        eventually(lambda: server.analyze(body).status_code == 200, 2)
-        assert [server.analyze(body).status_code for _ in range(20)] == [200] * 20
+FOX = "the quick brown fox jumps over the lazy dog "
+BUNS = "съешь ещё этих мягких французских булок "
+
+
+@pytest.mark.parametrize(("connections", "size"), [(1000, 1_500), (300, 66_000), (100, 300_000), (50, 1_000_000)])
+def test_no_answer_is_late_when_far_more_is_asked_than_can_be_judged(
+    pressed: Server, connections: int, size: int
+) -> None:
+    """They ask one worker at once and without end: it answers all in time, judges some, and is soon itself."""
+    body = encoded(inputValues={"text": FOX * (size // len(FOX))})
+    seen = closed_loop(pressed.port, body, connections, seconds=3)
+    assert 0 < seen.statuses[200] == seen.statuses.total() - seen.statuses[503]
+    assert seen.slowest - seen.late < 1.0
+    assert seen.unanswered == 0
+    eventually(lambda: pressed.analyze(body).status_code == 200, 2)
+    assert [pressed.analyze(body).status_code for _ in range(20)] == [200] * 20
+
+
+@pytest.fixture(scope="module")
+def pressed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("pressed"), SENTRA_WORKERS="1") as server:
+        yield server
+
+
+def asked_by(agent: str, text: str) -> dict[str, Any]:
+    """A request of an agent."""
+    return request_with(text, conversationMetadata={"agent": {"id": agent, "tenantId": "t"}})
+
+
+def test_a_noisy_agent_does_not_starve_another(tmp_path: Path) -> None:
+    """One agent's 100 connections ask for much, without end; what another asks now and then is judged, and in time."""
+    flood = msgspec.json.encode(asked_by("noisy", BUNS * 900))
+    statuses, slowest = [], 0.0
+    with (
+        running(tmp_path, SENTRA_WORKERS="1", SENTRA_FAIR_SHARE="agent", SENTRA_MAX_WAIT_MS="30") as server,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        noise = beside.submit(closed_loop, server.port, flood, 100, 3)
+        eventually(lambda: metric(server, 'sentra_over_limit_total{answer="error",limit="share"}') > 10)
+        while not noise.done():
+            began = time.monotonic()
+            statuses.append(server.analyze(asked_by("quiet", "hello")).status_code)
+            slowest = max(slowest, time.monotonic() - began)
+    assert statuses == [200] * len(statuses)
+    assert len(statuses) > 3
+    assert slowest - noise.result().late < 1.0

@@ -105,7 +105,7 @@ def test_nobody_is_judged_who_waited_too_long() -> None:
         with pytest.raises(LimitError, match="than it can judge in time"):
             turn(gate, "old", "quiet")
 
-    at_the_gate({"old": 0.5}, steps)
+    at_the_gate({"old": 0.7}, steps)
 
 
 def test_half_of_the_room_is_for_those_that_hold_less_of_it() -> None:
