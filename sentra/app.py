@@ -356,4 +356,6 @@ def create_app(settings: Settings, metrics_folder: Path | None = None) -> App:
     for name, journal in (("telemetry", recorder.telemetry), ("audit", recorder.audit)):
         if journal is not None:
             metrics.journal(name, journal.stats)
-    return App(assembly, watched, Authenticator(settings), metrics, recorder)
+    authenticator = Authenticator(settings)
+    metrics.keys(lambda: authenticator.keys_age)
+    return App(assembly, watched, authenticator, metrics, recorder)

@@ -72,6 +72,14 @@ def test_each_fault_is_counted_by_its_cause_and_answered_alike(service: Server, 
     eventually(lambda: causes(service).get(cause) == before + 1)
 
 
+def test_the_age_of_the_signing_keys_is_told(service: Server) -> None:
+    def age() -> float:
+        lines = service.client.get("/metrics").text.splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith("sentra_entra_keys_age_seconds "))
+
+    eventually(lambda: 0 < age() < 3600)
+
+
 def test_two_authorization_headers_are_refused_although_both_are_good(service: Server) -> None:
     good = f"Bearer {token(claims_v1())}"
     assert analyze(service, good, good).status_code == 401

@@ -83,6 +83,7 @@ def exercise(made: Metrics) -> None:
     made.journal("telemetry", Journal(lines=1, size_bytes=10))
     made.journal("audit", Journal(lines=1, size_bytes=10))
     made.outside(lambda: {"external_x": {"calls": {"allow": 1}, "inFlight": 1, "breaker": "closed"}})
+    made.keys(lambda: 1.0)
     for decision in (ALLOWED, BLOCKED, WITHHELD, TIMED, Decision(blocked=True, late=True, errors=("pii: ValueError",))):
         made.decided(decision, 0.001)
     made.error(4002, 0.001)
@@ -329,6 +330,23 @@ def test_one_worker_with_a_failed_self_test_shows(folder: Path) -> None:
     assert value(first, "sentra_engine_selftest_ok") == 0
     second.close()
     assert value(first, "sentra_engine_selftest_ok") == 1
+    first.close()
+
+
+def test_the_age_of_signing_keys_is_that_of_the_worker_with_the_oldest(folder: Path) -> None:
+    first, second = Metrics(folder), Metrics(folder)
+    for worker, age in ((first, 10.0), (second, float("inf"))):
+        worker.flush()
+        assert value(worker, "sentra_entra_keys_age_seconds") == (None if worker is first else 10)
+        worker.keys(lambda age=age: age)
+        worker.flush()
+    assert value(first, "sentra_entra_keys_age_seconds") == float("inf")
+    second.keys(lambda: 20.0)
+    second.configured("next", "1.0.0", 0.0)
+    second.flush()
+    assert value(first, "sentra_entra_keys_age_seconds") == 20
+    second.close()
+    assert value(first, "sentra_entra_keys_age_seconds") == 10
     first.close()
 
 

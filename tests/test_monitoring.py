@@ -37,7 +37,8 @@ SAMPLES = {
 }
 SCRAPED = {"job", "instance", "le"}
 NOT_WATCHED = {"sentra_start_time_seconds"}  # the dashboard has the uptime
-EMPTY = {  # without audit mode, reloads, requests over a limit and outside services
+EMPTY = {  # without audit mode, reloads, requests over a limit, outside services and Entra ID
+    "Age of signing keys: {{instance}}",
     "Over a limit: {{limit}}: {{answer}}",
     "Withheld blocks by rule: ",
     "Blocks by plugin: - {{plugin}}",

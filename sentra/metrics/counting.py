@@ -139,6 +139,7 @@ class Metrics:
         self._rules: dict[tuple[str, str, str], Cell] = {}
         self._journals: list[_Journal] = []
         self._services = Services(self._cell)
+        self._keys_age: Callable[[], float | None] = _no_keys
         self._cpu = time.process_time()
         self._bind()
         self._cell("sentra_workers").set(1)
@@ -265,6 +266,10 @@ class Metrics:
         """Publish what ``Pipeline.health`` tells of outside services at each flush, instead of what was told before."""
         self._services.watch(health)
 
+    def keys(self, age: Callable[[], float | None]) -> None:
+        """Publish what ``age`` tells at each flush: seconds since signing keys were fetched, nothing without any to fetch."""
+        self._keys_age = age
+
     def configured(self, digest: str, version: str, started: float) -> None:
         """Tell which configuration is in force since now, in which version.
 
@@ -302,6 +307,9 @@ class Metrics:
         for journal in self._journals:
             journal.publish()
         self._services.publish()
+        age = self._keys_age()
+        if age is not None:
+            self._cell("sentra_entra_keys_age_seconds").set(age)
         cpu, self._cpu = self._cpu, time.process_time()
         self._cell("sentra_cpu_seconds_total").inc(self._cpu - cpu)
         self._cell("sentra_resident_memory_bytes").set(_resident_bytes())
@@ -318,6 +326,10 @@ class Metrics:
         if self._close.alive:
             self.flush()
             self._close()
+
+
+def _no_keys() -> None:
+    """The age of keys that nobody needs."""
 
 
 def _close(files: Files, private: Path | None, owner: int) -> None:

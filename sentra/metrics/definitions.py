@@ -74,6 +74,13 @@ DEFINITIONS: tuple[Definition, ...] = (
         "answer",
     ),
     _counter("sentra_auth_failures_total", "Callers refused, by cause.", "cause"),
+    Definition(
+        "sentra_entra_keys_age_seconds",
+        "gauge",
+        "Time since the signing keys of Entra ID were last fetched, of the worker and the tenant with the oldest.",
+        unit="seconds",
+        merge="livemax",
+    ),
     _counter("sentra_client_gone_total", "Callers that closed the connection before the answer."),
     Definition(
         "sentra_inflight_requests", "gauge", "Requests that are being answered now.", unit="requests", merge="livesum"
