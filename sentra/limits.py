@@ -26,6 +26,7 @@ LATEST_SHARE = 1 / 2  # of the time budget: later than that there is too little 
 LATEST_FAIR_SHARE = 2 / 3  # with fair shares only who takes little may wait so long
 OVERLOADED_SHARE = 1 / 4  # of the time for judging while requests wait too long
 CREDIT_SECONDS = 0.05
+COUNTABLE = 16_384  # bytes; in a body up to that brackets are counted sooner than its values are gone through
 SIZEABLE = 65_536  # bytes; a body up to that may still be taken up when larger ones may not
 ROOM_FOR_SMALL = 1.25
 _REASONS = {
@@ -42,17 +43,34 @@ _OVERLOAD = ("concurrency", "bytes", "wait", "share")
 
 Client = Sequence[str | int] | None
 
+_BOXES = frozenset((dict, list))
+
 
 def check_shape(request: AnalyzeRequest, body: bytes, settings: Settings) -> None:
     """Raise ``LimitError`` when a decoded request is deeper or has more values or text than may be judged.
 
     A ``body`` that is too short to exceed any limit, as nearly all are, is only measured. Linear in the values.
     """
-    shallow = body.count(b"[") + body.count(b"{") <= settings.max_depth
-    if shallow and len(body) <= min(2 * settings.max_segments, settings.max_text_chars):
+    short = len(body) <= min(COUNTABLE, 2 * settings.max_segments, settings.max_text_chars)
+    if short and body.count(b"[") + body.count(b"{") <= settings.max_depth:
         return
     members = [structs.asdict(request.plannerContext), structs.asdict(request.toolDefinition)]
-    _measure([*members, request.inputValues, request.conversationMetadata], settings)
+    level = [*members, request.inputValues, request.conversationMetadata]
+    if len(body) > settings.max_text_chars or not _fits(level, settings):
+        _measure(level, settings)
+
+
+def _fits(level: list[Any], settings: Settings) -> bool:
+    """Whether depth and number of values are within their limits: only objects and lists are gone into."""
+    depth, values = 1, len(level)
+    boxes: list[Any] = [value for value in level if type(value) in _BOXES]
+    while boxes and depth < settings.max_depth and values <= settings.max_segments:
+        depth += 1
+        values += sum(map(len, boxes))
+        boxes = [
+            value for box in boxes for value in (box.values() if type(box) is dict else box) if type(value) in _BOXES
+        ]
+    return not boxes and values <= settings.max_segments
 
 
 def _measure(level: list[Any], settings: Settings) -> None:

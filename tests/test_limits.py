@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentra.app import App, create_app
 from sentra.arrival import Arrivals
@@ -68,6 +70,25 @@ def refused(request: dict[str, Any], **settings: Any) -> str | None:
 )
 def test_a_request_over_its_shape_is_found(request_body: dict[str, Any], limit: str | None) -> None:
     assert refused(request_body, max_depth=20, max_segments=300, max_text_chars=5000) == limit
+
+
+TREES = st.recursive(
+    st.none() | st.integers(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=40,
+)
+
+
+@given(TREES, st.integers(3, 8), st.integers(15, 40))
+def test_short_and_long_bodies_are_held_to_the_same_depth_and_values(tree: Any, depth: int, values: int) -> None:
+    request = request_with(inputValues=tree)
+    long = request | {"unread": "x" * 20_000}
+    text = len(msgspec.json.encode(long))
+    verdicts = {
+        refused(body, max_depth=depth, max_segments=values, max_text_chars=most)
+        for body, most in ((request, text), (long, text), (long, text - 1))
+    }
+    assert len(verdicts) == 1
 
 
 def test_nesting_beyond_the_decoder_is_over_the_same_limit() -> None:
