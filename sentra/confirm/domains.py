@@ -2,6 +2,8 @@
 
 import ipaddress
 import re
+from functools import cache
+from importlib import import_module
 
 from sentra.confirm import Confirm, Hit, confirm, factory
 
@@ -67,11 +69,53 @@ def in_link(hit: Hit) -> bool:
     return _FETCH.search(before) is not None
 
 
+@confirm
+def disposable(hit: Hit) -> bool:
+    """The value, a mail domain, or a domain that it is part of, receives mail for anybody for a while.
+
+    Source: the list of the package disposable-email-domains.
+    """
+    labels = hit.value.lower().strip(".").split(".")
+    return any(".".join(labels[place:]) in _disposable_domains() for place in range(max(1, len(labels) - 1)))
+
+
+@cache
+def _disposable_domains() -> frozenset[str]:
+    return frozenset(import_module("disposable_email_domains").blocklist) - _STAND_INS
+
+
+_STAND_INS = frozenset({"yourdomain.com"})
+
+
+@confirm
+def url_argument(hit: Hit) -> bool:
+    """The URL of the value is an argument's whole value: nothing but its name stands before it, no word after it."""
+    line = hit.buffer[hit.low : hit.start]
+    if len(line) > MOST_NAME_BYTES or not _ONLY_SCHEME.fullmatch(line):
+        return False
+    return b" " not in hit.buffer[hit.end : min(hit.high, hit.end + MOST_NAME_BYTES)].strip()
+
+
+_ONLY_SCHEME = re.compile(rb"(?:[\w .\[\]/-]{1,80}: )?[\"'<]?[a-z+]{2,10}:[/\\]{2,4}(?:[^\s/@]{0,60}@)?", re.IGNORECASE)
+MOST_NAME_BYTES = 200
+
+
 @factory
 def address(argument: str) -> Confirm:
-    """The value, a host in any notation that a URL may have, is an address of the kind ``metadata`` or ``internal``."""
-    kind = {"metadata": _metadata, "internal": _internal}[argument]
+    """The value, a host in any notation that a URL may have, is an address of the kind that ``argument`` names.
+
+    ``metadata``; ``internal``; ``loopback``, the machine itself; ``disguised``, an internal one that is not written as
+    four decimal numbers or as a plain IPv6 address.
+    """
+    kind = {"metadata": _metadata, "internal": _internal, "loopback": _loopback, "disguised": _internal}[argument]
+    if argument == "disguised":
+        return lambda hit: not _PLAIN.fullmatch(hit.value) and kind(addresses(hit.value))
     return lambda hit: kind(addresses(hit.value))
+
+
+_PLAIN = re.compile(
+    r"(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})|\[[0-9a-f]{0,4}:[0-9a-f:]*\]|\d{1,5}", re.IGNORECASE
+)
 
 
 def addresses(host: str) -> list[IPAddress]:
@@ -127,6 +171,10 @@ def _number(text: str) -> int:
 
 def _metadata(found: list[IPAddress]) -> bool:
     return not METADATA.isdisjoint(found)
+
+
+def _loopback(found: list[IPAddress]) -> bool:
+    return any(each.is_loopback or each.is_unspecified for each in found)
 
 
 def _internal(found: list[IPAddress]) -> bool:
