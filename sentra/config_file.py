@@ -1,5 +1,6 @@
 """The configuration file that SENTRA_PLUGIN_CONFIG names: its form, and reading it with every mistake told at once."""
 
+import contextlib
 import difflib
 import re
 import tomllib
@@ -76,6 +77,8 @@ def load_file(path: Path | None) -> FileConfig:
     problems: list[str] = []
     if not isinstance(document, dict):
         raise ConfigError([f"{path}: expected an object at the top, got {type(document).__name__}"])
+    with contextlib.suppress(msgspec.ValidationError):
+        return msgspec.convert(document, FileConfig)
     for part in _parts(document):
         try:
             msgspec.convert(part, FileConfig)
@@ -92,13 +95,41 @@ def read_document(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"SENTRA_PLUGIN_CONFIG: {path}: cannot be read: {error}"]) from None
     try:
-        if path.suffix == ".toml":
-            return tomllib.loads(text)
-        if path.suffix in (".yaml", ".yml"):
-            return yaml.safe_load(text)
-        return msgspec.json.decode(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, msgspec.DecodeError, RecursionError) as error:
-        raise ConfigError([f"{path}: is not valid {path.suffix.lstrip('.').upper() or 'JSON'}: {error}"]) from None
+        return _parsed(path.suffix, text)
+    except Exception as error:  # the YAML reader raises whatever a constructor stumbles over
+        kind = path.suffix.lstrip(".").upper() or "JSON"
+        raise ConfigError([f"{path}: is not valid {kind}: {_fault(error)}"]) from None
+
+
+def _parsed(suffix: str, text: str) -> Any:
+    if suffix == ".toml":
+        return tomllib.loads(text)
+    if suffix in (".yaml", ".yml"):
+        document = yaml.safe_load(text)
+        _check_texts(document)
+        return document
+    return msgspec.json.decode(text)
+
+
+def _check_texts(document: Any) -> None:
+    """Raise ``ValueError`` for half a surrogate pair, which YAML's escapes can write and nothing can encode."""
+    pending, seen = [document], set()
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+                raise ValueError("a text has half of a surrogate pair")
+        elif isinstance(value, (dict, list)) and id(value) not in seen:
+            seen.add(id(value))
+            pending += [*value, *value.values()] if isinstance(value, dict) else value
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong and where, without the line itself: it may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{error.problem} (at line {mark.line + 1}, column {mark.column + 1})"
+    return "a value does not fit its tag" if isinstance(error, (AttributeError, LookupError, TypeError)) else str(error)
 
 
 _FILLERS: dict[str, dict[str, Any]] = {

@@ -1,5 +1,6 @@
 """Settings and the configuration file: every mistake is told, with its place."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,30 @@ def test_a_bad_file_is_told_with_the_place(tmp_path: Path, document: Any, told: 
         load_file(write(tmp_path, document))
     assert told in str(caught.value)
     assert "config.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('piiKeywords: ["\\uD800"]', "half of a surrogate pair"),
+        ("a: 2026-13-45", "month must be in 1..12"),
+        ("a: !!timestamp x", "a value does not fit its tag"),
+        ('a: !!int ""', "a value does not fit its tag"),
+        ("? [a]\n: b", "found unhashable key (at line 1, column 3)"),
+        ("a: !!python/object:os.system x", "could not determine a constructor"),
+        ("&a [*a]", "expected an object"),
+    ],
+)
+def test_bad_yaml_is_told_with_its_fault(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load_file(write(tmp_path, text, "config.yaml"))
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.toml", "c.yaml"])
+def test_a_file_that_is_not_valid_is_told_without_its_lines(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_file(write(tmp_path, 'bearerToken: "hidden-token-value\nbearerToken = "hidden-token-value\n', name))
+    assert "hidden" not in str(caught.value)
 
 
 def test_all_bad_sections_are_told_together(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 from unittest import mock
+from zlib import crc32
 
 import yaml
 
@@ -17,17 +18,19 @@ from sentra.engine import Database
 from sentra.errors import ConfigError
 from sentra.findings import SOURCES, Finding, Span
 from sentra.inspection import Inspection, Segment
+from sentra.locate import Compiled, no_clock
 from sentra.normalize import DECODERS, Meter, run_views
 from sentra.operator_rules import domain_rules, keyword_rules, policy_rules
 from sentra.plugins import BUILTIN
 from sentra.ruleset import Rule, compile_pattern, database_pattern
-from sentra.scanner import Compiled, Scanned, Scanner, no_clock
+from sentra.scanner import Scanned, Scanner
 from tests.conftest import CACHE
 from tests.fuzz import mutation, samples
 from tests.fuzz.service import judging
 from tests.fuzz.target import Native, Target, demand, within
 
 TOOL = ("x.action.Send-Mail", "Send mail")
+SHARE = 5
 NEIGHBOUR = "see you on monday"
 COMPILE_SECONDS = 8.0
 """Time to compile an operator's patterns: they are trusted, but must not stop a reload for long."""
@@ -78,11 +81,17 @@ def _spans_hold(findings: Iterable[Finding], text: str) -> None:
 
 
 def _no_false_no(scanner: Scanner, text: str) -> None:
+    """One rule in ``SHARE``, by the text's checksum: searching with each of them costs more than all else together."""
     raw = text.encode()
-    fired = set(scanner.candidates(raw))
-    for number, compiled in enumerate(scanner.rules):
-        if number not in fired and compiled.prepare().search(raw) is not None:
-            demand(False, f"{compiled.rule.id}: the scan misses what RE2 finds")
+    fired, patterns = set(scanner.candidates(raw)), _patterns()
+    for number in range(crc32(raw) % SHARE, len(patterns), SHARE):
+        if number not in fired and patterns[number].search(raw) is not None:
+            demand(False, f"{scanner.rules[number].rule.id}: the scan misses what RE2 finds")
+
+
+@cache
+def _patterns() -> list[Any]:
+    return [compiled.prepare() for compiled in judging().pipeline.scanner.rules]
 
 
 def _views_are_steady(text: str) -> None:
