@@ -29,7 +29,8 @@ from sentra.plugins.email_bcc import EmailBcc
 from sentra.plugins.external import ExternalHttp
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
-from sentra.scanner import Compiled, Scanner
+from sentra.locate import Compiled
+from sentra.scanner import Scanner
 from sentra.transport import tls_problems
 
 

@@ -10,7 +10,8 @@ from sentra.inspection import Inspection, Path, Segment
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Case, Combination, Pack, Rule
-from sentra.scanner import Compiled, Scanned, Scanner
+from sentra.locate import Compiled
+from sentra.scanner import Scanned, Scanner
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 
 
@@ -70,7 +71,7 @@ class Bench:
 
     def _rule_problem(self, rule: Rule, case: Case) -> str:
         scanned = self.scan(case, self._sources(rule)[0])
-        found = list(scanned.findings(self.pack.plugin))
+        found = [*scanned.findings(self.pack.plugin), *scanned.companions(self.pack.plugin)]
         if scanned.allowance.failed:
             return f"a check failed: {scanned.allowance.failed}"
         own = [finding for finding in found if finding.rule_id == rule.id]

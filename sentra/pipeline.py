@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from sentra.findings import Decision, Finding, Mode, Source, Verdict, mask
 from sentra.inspection import Inspection, Segment, inspect
+from sentra.locate import Late
 from sentra.plugins import Context, External, Plugin
-from sentra.scanner import Late, Scanner
+from sentra.scanner import Scanner
 from sentra.wire import AnalyzeRequest
 
 T = TypeVar("T")

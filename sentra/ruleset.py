@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -51,7 +51,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ``sources`` narrows the plugin's sources. A ``weak`` rule blocks only as part of a combination; a ``sandbox`` rule
     is recorded and never blocks. ``group`` lets operators choose sets of rules (an entity, a region, a host list).
     ``scan`` is a cheaper pattern for the one scan that fires wherever ``pattern`` does: phrases of many words explode
-    in the scan engine, while ``pattern`` is only searched where ``scan`` fired.
+    in the scan engine, while ``pattern`` is only searched where ``scan`` fired. A ``companion`` is not in the scan: its
+    words are ordinary ones, and it is only looked for beside what was found of another entry of a combination.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     sources: tuple[Source, ...] | None = None
     reason: str = ""
     strength: Strength = "strong"
+    companion: bool = False
     maturity: Literal["stable", "sandbox"] = "stable"
     group: tuple[str, ...] = ()
     default: bool = True
@@ -173,6 +175,7 @@ def merge(plugin: str, parts: Iterable[PackFile]) -> Pack:
     for combination in combinations:
         missing = [entry for entry in combination.all if entry not in known]
         problems.extend(f"{combination.id}: {entry!r} in `all` is no rule id and no group" for entry in missing)
+    problems.extend(_companion_problems(rules, combinations))
     for rule in rules:
         for pattern in filter(None, (rule.pattern, rule.scan)):
             problems.extend(f"{rule.id}: {text}" for text in pattern_problems(pattern))
@@ -188,6 +191,22 @@ def _id_problems(identifier: str, plugin: str, seen: set[str]) -> Iterator[str]:
     if identifier in seen:
         yield "the id is used twice"
     seen.add(identifier)
+
+
+def _companion_problems(rules: Sequence[Rule], combinations: Sequence[Combination]) -> Iterator[str]:
+    """A companion that could never be looked for would be a rule that silently does not run."""
+    companions = [rule for rule in rules if rule.companion]
+    names = {name for rule in companions for name in (rule.id, *rule.group)}
+    for rule in companions:
+        if rule.strength != "weak" or rule.maturity != "stable" or rule.scan:
+            yield f"{rule.id}: a companion is weak and stable, and has no `scan`"
+        if not any({rule.id, *rule.group} & {*combination.all} for combination in combinations):
+            yield f"{rule.id}: a companion needs a combination"
+    for combination in combinations:
+        if names.issuperset(combination.all):
+            yield f"{combination.id}: every entry in `all` has companions; expected one that the scan finds"
+        if combination.within != "segment" and not names.isdisjoint(combination.all):
+            yield f"{combination.id}: a companion is looked for in one segment; expected `within` to be 'segment'"
 
 
 def _case_problems(cases: tuple[Case, ...]) -> Iterator[str]:

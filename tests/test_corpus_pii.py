@@ -12,7 +12,8 @@ from sentra.inspection import inspect
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
-from sentra.scanner import Compiled, Scanner
+from sentra.locate import Compiled
+from sentra.scanner import Scanner
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 from tests.corpora import pii
 

@@ -14,7 +14,8 @@ from sentra.findings import Finding
 from sentra.inspection import Inspection, Segment
 from sentra.operator_rules import domain_rule, domain_rules
 from sentra.ruleset import Rule
-from sentra.scanner import Compiled, Scanner
+from sentra.locate import Compiled
+from sentra.scanner import Scanner
 from tests.conftest import CACHE
 
 PACK = ruleset.shipped("domain_block")
@@ -268,7 +269,7 @@ def test_a_host_that_is_a_file_name_too_counts_only_in_a_link(
 def test_groups_can_be_switched() -> None:
     groups = {group for rule in PACK.rules for group in rule.group}
     assert groups == {
-        "data-drop", "request-bin", "tunnel", "paste", "disposable-mail", "metadata", "internal", "webhook",
+        "data-drop", "request-bin", "tunnel", "paste", "disposable-mail", "metadata", "internal", "loopback", "webhook",
     }  # fmt: skip
 
 

@@ -24,7 +24,9 @@ GATES = tuple(
     Rule(id=f"gate.{number}", title=pattern, pattern=pattern)
     for number, pattern in enumerate(dict.fromkeys(decoder.pattern for decoder in DECODERS))
 )
-PACKS = {builtin.name: ruleset.shipped(builtin.name).rules for builtin in BUILTIN}
+PACKS = {
+    builtin.name: tuple(rule for rule in ruleset.shipped(builtin.name).rules if not rule.companion) for builtin in BUILTIN
+}
 RULES = (*(rule for rules in PACKS.values() for rule in rules), *GATES)
 EXACT = frozenset(rule.id for rule in RULES if database_pattern(rule) == rule.pattern)
 BY_ID = {rule.id: rule for rule in RULES}

@@ -20,7 +20,8 @@ from sentra.operator_rules import policy_rules
 from sentra.pipeline import Pipeline
 from sentra.plugins import BY_NAME
 from sentra.plugins.rulepack import RulePack
-from sentra.scanner import Compiled, Scanned, Scanner
+from sentra.locate import Compiled
+from sentra.scanner import Scanned, Scanner
 from tests.conftest import request_with
 
 VALUE = "ZQ9-4417-KESTREL-8820"

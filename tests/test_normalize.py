@@ -26,7 +26,8 @@ from sentra.normalize.characters import clean, fold
 from sentra.normalize.readable import readable
 from sentra.normalize.vocabulary import leet_forms, pairs, words
 from sentra.ruleset import Rule, compile_pattern
-from sentra.scanner import Compiled, Scanned, Scanner
+from sentra.locate import Compiled
+from sentra.scanner import Scanned, Scanner
 from tests.conftest import CACHE
 from tests.corpora import evasion
 

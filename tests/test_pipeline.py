@@ -17,7 +17,7 @@ from sentra.findings import Decision, Finding, Mode, Span, Verdict
 from sentra.pipeline import Pipeline
 from sentra.plugins import Context
 from sentra.plugins.external import ExternalHttp
-from sentra.scanner import Late
+from sentra.locate import Late
 from sentra.wire import decode_request
 from tests import external
 from tests.conftest import eventually, request_with

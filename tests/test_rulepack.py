@@ -1,14 +1,20 @@
 """A plugin that is nothing but rules: strong findings, counts, and weak findings that block together."""
 
+import base64
+from functools import cache
+
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sentra.findings import Evidence, Finding, Source, Verdict
 from sentra.inspection import Inspection, Segment
+from sentra.locate import Compiled
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Combination, Rule
-from sentra.scanner import Compiled, Scanner
+from sentra.scanner import Scanner
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 
 EXFIL = BY_NAME["exfil"]
@@ -31,7 +37,7 @@ def judge(
 ) -> Verdict:
     source: Source = "tool_output"
     segments = [Segment(source, (None, f"text{index}"), text) for index, text in enumerate(texts)]
-    scanner = Scanner([Compiled(rule, EXFIL.sources) for rule in RULES])
+    scanner = scanner_of(RULES)
     context = Context(AnalyzeRequest(PlannerContext(), ToolDefinition()), scanner.scan(Inspection(segments)))
     return RulePack(EXFIL, RULES, combinations, min_count).judge(context)
 
@@ -121,3 +127,48 @@ def test_a_finding_beyond_the_distance_does_not_hide_a_nearer_one() -> None:
 
 def test_many_weak_findings_cost_little() -> None:
     assert not judge("RED " * 400 + " " * 100 + "ROUND " * 400, combinations=(near(16),)).block
+
+
+COMPANION = tuple(msgspec.structs.replace(rule, companion=rule.id == "exfil.round") for rule in RULES)
+HIDDEN = base64.b64encode(b"and it is ROUND, as it was told before").decode()
+WORDS = st.lists(st.sampled_from(("RED", "BLUE", "ROUND", "STRONG", "TALL", "é" * 30, ". " * 40, HIDDEN)), max_size=8)
+
+
+@cache
+def scanner_of(rules: tuple[Rule, ...]) -> Scanner:
+    return Scanner([Compiled(rule, EXFIL.sources) for rule in rules])
+
+
+def judge_with(rules: tuple[Rule, ...], combination: Combination, texts: list[str]) -> Verdict:
+    segments = [Segment("tool_output", (None, f"text{index}"), text) for index, text in enumerate(texts)]
+    scanned = scanner_of(rules).scan(Inspection(segments))
+    return RulePack(EXFIL, rules, (combination,)).judge(
+        Context(AnalyzeRequest(PlannerContext(), ToolDefinition()), scanned)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(parts=st.lists(WORDS, min_size=1, max_size=3), size=st.sampled_from((0, 20, 100, 400)))
+def test_a_companion_completes_a_combination_exactly_where_a_scanned_rule_would(
+    parts: list[list[str]], size: int
+) -> None:
+    texts = [" ".join(part) for part in parts]
+    verdict, expected = (judge_with(rules, near(size), texts) for rules in (COMPANION, RULES))
+    assert (verdict.block, verdict.rule_id) == (expected.block, expected.rule_id)
+
+
+def test_what_companions_match_is_known_for_masking_wherever_it_stands() -> None:
+    scanner = scanner_of(COMPANION)
+    segments = [Segment("tool_output", (None, "text"), "RED, then TALL"), Segment("tool_output", (None, "b"), "ROUND")]
+    context = Context(AnalyzeRequest(PlannerContext(), ToolDefinition()), scanner.scan(Inspection(segments)))
+    found = RulePack(EXFIL, COMPANION, (BALL,)).findings(context)
+    assert {finding.rule_id for finding in found} == {"exfil.red", "exfil.tall", "exfil.round"}
+
+
+@pytest.mark.parametrize("rules", [RULES, COMPANION])
+def test_too_many_candidates_of_a_weak_rule_block(rules: tuple[Rule, ...]) -> None:
+    scanned = scanner_of(rules).scan(Inspection([Segment("tool_output", (None, "text"), "ROUND and RED")]))
+    scanned.allowance.left = 0
+    context = Context(AnalyzeRequest(PlannerContext(), ToolDefinition()), scanned)
+    verdict = RulePack(EXFIL, rules, (BALL,)).judge(context)
+    assert (verdict.block, verdict.rule_id) == (True, "exfil.red")

@@ -23,7 +23,8 @@ from sentra.pipeline import Pipeline
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.records import schemas
-from sentra.scanner import Compiled, Scanner
+from sentra.locate import Compiled
+from sentra.scanner import Scanner
 from sentra.telemetry import Event, Recorder
 from tests.conftest import payload, request_with
 

@@ -1,0 +1,280 @@
+"""Where a candidate rule really matches: RE2 over the buffer, then its second looks, under a cap of work.
+
+What a rule found is decided here alone, in linear time; an exceeded cap is a finding, not silence.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from msgspec import structs
+
+from sentra import ruleset
+from sentra.confirm import Confirm, Hit, labels
+from sentra.findings import Finding, Source, Span
+from sentra.inspection import Inspection, Path, Segment
+from sentra.ruleset import Rule
+
+LEAST_ALLOWANCE = 4 << 20
+PASSES = 1024
+SEARCH_COST = 256
+CONFIRM_COST = 2_000
+CONFIRM_SECONDS = 0.2
+COLLECT_SECONDS = 0.1
+CPU_CHECK_EVERY = 8
+
+
+class Exceeded(Exception):
+    """A request asks for more confirm work than any honest one; what it hides cannot be told."""
+
+
+class Late(Exception):
+    """The request's time budget is used up."""
+
+
+class Allowance:
+    """How much confirm work a request may cost: bytes searched with a charge for every second look, and processor time.
+
+    ``expired`` tells whether the request's time is up; ``cpu`` is a clock of processor time, in seconds. Work is bounded
+    well before the deadline, so that padding ends in a finding and not in whatever a late verdict is.
+    """
+
+    __slots__ = ("_cpu", "_most", "_since", "_size", "_spent", "_takes", "confirms", "expired", "failed", "left")
+
+    def __init__(self, size: int, expired: Callable[[], bool], cpu: Callable[[], float]):
+        self._size, self._cpu = size, cpu
+        self.confirms = self._takes = 0
+        self.failed: dict[str, str] = {}
+        self.renew(expired, CONFIRM_SECONDS * (1 + size / (2 << 20)))
+
+    def renew(self, expired: Callable[[], bool], most: float) -> None:
+        """Start afresh with a new time budget, of which ``most`` seconds may be processor time."""
+        self._most = most
+        self.left = max(LEAST_ALLOWANCE, PASSES * self._size)
+        self.expired = expired
+        self._spent = self._since = 0.0
+
+    def begin(self) -> None:
+        """Processor time counts from now."""
+        self._since = self._cpu()
+
+    def end(self) -> None:
+        """Processor time counts until now."""
+        self._spent += self._cpu() - self._since
+
+    def take(self, size: int) -> None:
+        """Pay for a search over ``size`` bytes. Raises ``Exceeded`` when nothing is left, ``Late`` out of time."""
+        self.left -= size + SEARCH_COST
+        self._takes += 1
+        if self.left < 0 or (self._takes % CPU_CHECK_EVERY == 0 and self._worn()):
+            self.left = -1  # what is exceeded stays so: no rule after this one gets a share
+            raise Exceeded
+        if self.expired():
+            raise Late
+
+    def _worn(self) -> bool:
+        return self._spent + self._cpu() - self._since > self._most
+
+
+def never() -> bool:
+    """For work without a deadline."""
+    return False
+
+
+def no_clock() -> float:
+    """For work without a bound on processor time."""
+    return 0.0
+
+
+class Compiled:
+    """A rule ready to locate: its pattern and second looks are compiled at first use.
+
+    ``allow`` are the operator's patterns of values that are no finding.
+    """
+
+    __slots__ = ("_confirms", "_context", "_names", "_pattern", "allow", "by_segment", "group", "rule", "sources")
+
+    def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Any] = ()):
+        self.rule, self.sources, self.allow = rule, sources, tuple(allow)
+        self.by_segment = rule.arg is not None or ruleset.anchored(rule.pattern)
+        self._pattern: Any = None
+        self._context: Any = None
+        self._names: Any = None
+        self._confirms: tuple[Confirm, ...] = ()
+        self.group: int = 0
+
+    def prepare(self) -> Any:
+        """The compiled pattern."""
+        if self._pattern is None:
+            pattern = ruleset.compile_pattern(self.rule.pattern)
+            self.group = pattern.groupindex.get(b"value", 0)
+            self._confirms = ruleset.confirms(self.rule)
+            if self.rule.context:
+                self._context = ruleset.compile_pattern(ruleset.word_pattern(self.rule.context))
+                if any(spec.partition(":")[0] == "label" for spec in self.rule.confirm):
+                    self._names = ruleset.compile_pattern(labels.finder(self.rule.context))
+            self._pattern = pattern
+        return self._pattern
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether it is only looked for near its context words."""
+        return self._names is not None
+
+    def places(self, buffer: bytes, low: int, high: int, allowance: Allowance) -> Iterable[tuple[int, int]]:
+        """Where to look: everywhere, or near its context words for a rule whose values mean nothing without them."""
+        if self._names is None:
+            return ((low, high),)
+        allowance.take(high - low)
+        return labels.places(buffer, self._names, low, high, allowance.take)
+
+    def holds(self, buffer: bytes, segment: Segment, start: int, end: int, allowance: Allowance) -> str | None:
+        """The value at ``start``..``end`` when every second look confirms it and the operator does not allow it.
+
+        A check that fails confirms, and is noted: an input that breaks a check must not pass because of it.
+        """
+        allowance.confirms += 1
+        allowance.take(CONFIRM_COST)
+        hit = Hit(buffer, start, end, segment.start, segment.end, self._context)
+        try:
+            if not all(check(hit) for check in self._confirms):
+                return None
+        except Exception as error:
+            allowance.failed[self.rule.id] = type(error).__name__
+        value = hit.value.encode("utf-8", "replace")
+        return None if any(pattern.fullmatch(value) for pattern in self.allow) else hit.value
+
+
+def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:
+    """Every confirmed match of one rule in the segments that it reads."""
+    compiled.prepare()
+    ranges = [layer.ranges[source] for source in compiled.sources if source in layer.ranges]
+    first, begin = 0, None
+    allowance.begin()
+    try:
+        for first, last in ranges:
+            if compiled.by_segment:
+                for segment in layer.segments[first:last]:
+                    yield from _search_value(layer, compiled, segment, allowance)
+                continue
+            begin = _first_match(layer, compiled, ranges, allowance) if begin is None else begin
+            low, high = max(begin, layer.segments[first].start), layer.segments[last - 1].end
+            if low < high:
+                for start, end in compiled.places(layer.buffer, low, high, allowance):
+                    yield from _search(layer, compiled, start, end, allowance)
+    except Exceeded:
+        segment = layer.segments[first]
+        yield exceeded(compiled.rule, layer.span(segment, segment.start, segment.end))
+    finally:
+        allowance.end()
+
+
+def locate_beside(
+    layer: Inspection, compiled: Compiled, segment: Segment, low: int, high: int, allowance: Allowance
+) -> Iterator[Finding]:
+    """Every confirmed match in one segment that begins between the offsets ``low`` and ``high`` of its text.
+
+    A view is searched whole: its findings stand where the text begins that it was made from.
+    """
+    compiled.prepare()
+    begin = segment.start + (max(0, low) if segment.view is None else 0)
+    allowance.begin()
+    try:
+        for found in _search(layer, compiled, begin, segment.end, allowance):
+            if found.span.start > high:
+                return
+            yield found
+    except Exceeded:
+        yield exceeded(compiled.rule, layer.span(segment, segment.start, segment.end))
+    finally:
+        allowance.end()
+
+
+def _first_match(layer: Inspection, compiled: Compiled, ranges: Sequence[tuple[int, int]], allowance: Allowance) -> int:
+    """Where the first match can begin in any of ``ranges``: one search over all of them, as most candidates are none."""
+    low, high = (
+        min(layer.segments[first].start for first, _ in ranges),
+        max(layer.segments[last - 1].end for _, last in ranges),
+    )
+    if len(ranges) == 1 or compiled.needs_names:
+        return low
+    match = compiled.prepare().search(layer.buffer, low, high)
+    begin: int = match.start() if match else high
+    allowance.take(begin - low)
+    return begin
+
+
+def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowance: Allowance) -> Iterator[Finding]:
+    """Matches in the buffer from ``low`` to ``high``; one that crosses a segment's end is sought inside it again."""
+    pattern, group, buffer = compiled.prepare(), compiled.group, layer.buffer
+    while low < high:
+        match = pattern.search(buffer, low, high)
+        allowance.take((match.end() if match else high) - low)
+        if match is None:
+            return
+        start, end = match.span()
+        segment = layer.segments[layer.segment_at(start)]
+        if end > segment.end:
+            if start < segment.end and high > segment.end:
+                yield from _search(layer, compiled, max(low, segment.start), segment.end, allowance)
+            low = segment.end + 1
+            continue
+        value = compiled.holds(buffer, segment, match.start(group), match.end(group), allowance)
+        if value is not None:
+            yield finding(compiled.rule, layer.span(segment, match.start(group), match.end(group)), value)
+            low = max(end, start + 1)
+        else:
+            low = _next_word(buffer, start, end)
+
+
+def _search_value(layer: Inspection, compiled: Compiled, segment: Segment, allowance: Allowance) -> Iterator[Finding]:
+    """Matches in a segment's value alone, where ``^`` and ``$`` are the value's ends."""
+    base = segment.start + segment.skip
+    if compiled.rule.arg is not None and not _under(segment, compiled.rule.arg):
+        return
+    allowance.take(segment.end - base)
+    for match in compiled.prepare().finditer(layer.buffer[base : segment.end]):
+        start, end = base + match.start(compiled.group), base + match.end(compiled.group)
+        value = compiled.holds(layer.buffer, segment, start, end, allowance)
+        if value is not None:
+            yield finding(compiled.rule, layer.span(segment, start, end), value)
+
+
+def _under(segment: Segment, argument: str) -> bool:
+    wanted = argument.casefold()
+    path: Path | None = segment.path
+    while path is not None:
+        path, step = path
+        if isinstance(step, str) and step.casefold() == wanted and path is not None:
+            return True
+    return False
+
+
+def _next_word(buffer: bytes, start: int, end: int) -> int:
+    """Where to look on after a match that was not confirmed: behind its first word, as the next one may be true."""
+    position = start
+    while position < end and buffer[position] in _WORD:
+        position += 1
+    return min(position + 1, end) if end > start else start + 1
+
+
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+
+
+def exceeded(rule: Rule, span: Span) -> Finding:
+    """What candidates of ``rule`` are that cannot be told apart in the time allowed, however weak the rule."""
+    found = finding(rule, span, "", f"{rule.title}: too many candidates to tell apart")
+    return structs.replace(found, strength="strong")
+
+
+def finding(rule: Rule, span: Span, value: str, reason: str = "") -> Finding:
+    """What a confirmed match of ``rule`` is to the pipeline."""
+    return Finding(
+        plugin=rule.plugin,
+        rule_id=rule.id,
+        reason=reason or rule.reason or rule.title,
+        span=span,
+        value=value,
+        strength=rule.strength,
+        reason_code=rule.reason_code,
+        blocks=rule.maturity == "stable",
+    )
