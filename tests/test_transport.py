@@ -1,5 +1,6 @@
 """TLS, client certificates and what the transport tells of itself, on the real server."""
 
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 from sentra.config import Settings
 from sentra.transport import raise_file_limit, tls_options, tls_problems
 from tests.certificates import Authority
-from tests.conftest import Server, request_with, running
+from tests.conftest import Server, free_port, request_with, running
+from tests.stress.service import FAST, Killer
 from tests.test_start import serve
 
 Made = Callable[[Path], Settings]
@@ -113,14 +115,38 @@ def test_callers_must_show_a_certificate_of_the_authority(tmp_path: Path) -> Non
     cert, key = authority.signed("service")
     trust = trusting(authority, *authority.signed("caller"))
     tls = {"SENTRA_TLS_CERT": cert, "SENTRA_TLS_KEY": key, "SENTRA_TLS_CLIENT_CA": authority.pem}
-    names = {name: str(path) for name, path in tls.items()}
+    names = {name: str(path) for name, path in tls.items()} | {"SENTRA_OPS_PORT": str(free_port())}
     with running(tmp_path, trust=trust, SENTRA_TLS_MIN_VERSION="1.2", **names) as server:
+        assert httpx.get(f"http://127.0.0.1:{names['SENTRA_OPS_PORT']}/readyz").status_code == 200
         assert server.analyze(request_with()).json() == {"blockAction": False}
         for own in ((), stranger.signed("impostor")):
             with pytest.raises(httpx.TransportError), httpx.Client(verify=trusting(authority, *own)) as client:
                 client.get(f"{server.url}/livez")
         trust.maximum_version = ssl.TLSVersion.TLSv1_2
         assert httpx.get(f"{server.url}/livez", verify=trust).status_code == 200
+
+
+def serial_number(server: Server, trust: ssl.SSLContext) -> str:
+    """That of the certificate which a new connection is shown."""
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+        trust.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,
+    ):
+        return str((wrapped.getpeercert() or {})["serialNumber"])
+
+
+def test_a_new_certificate_is_shown_by_workers_that_start_after_it(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    trust, (cert, key) = trusting(authority), authority.signed("service")
+    names = {"SENTRA_TLS_CERT": str(cert), "SENTRA_TLS_KEY": str(key), **FAST}
+    with running(tmp_path, trust=trust, **names) as server:
+        before = serial_number(server, trust)
+        authority.signed("service")
+        assert {serial_number(server, trust) for _ in range(16)} == {before}
+        killer = Killer(server)
+        for _ in range(2):
+            killer.kill()
+        assert before not in {serial_number(server, trust) for _ in range(16)}
 
 
 def test_no_answer_tells_what_serves_it(server: Server) -> None:
