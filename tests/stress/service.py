@@ -59,7 +59,7 @@ class Load:
         self._numbers, self._connection_numbers = itertools.count(), itertools.count()
         self._stopping = False
         self.sent: list[Sent] = []
-        self.refused = 0
+        self.answers = self.refused = 0
         self._thread = threading.Thread(target=lambda: uvloop.run(self._run()))
 
     @property
@@ -113,6 +113,7 @@ class Load:
                 self.sent.append(Sent(number, connection, time.monotonic(), -1))
                 return
             self.sent.append(Sent(number, connection, time.monotonic(), status))
+            self.answers += 1
             if last:
                 return
 
@@ -266,10 +267,10 @@ def run(folder: Path, options: Options, **settings: str) -> Report:
 
 def _kill_until(load: Load, killer: Killer, answers: int, kills: int) -> None:
     """Kill evenly over the answers, until there are ``answers`` of them in all and ``kills`` here."""
-    first = len(load.sent)
-    while len(load.sent) < answers or len(killer.times) < kills:
+    first = load.answers
+    while load.answers < answers or len(killer.times) < kills:
         done = len(killer.times)
-        if done < kills and (len(load.sent) - first) * kills >= (answers - first) * done:
+        if done < kills and (load.answers - first) * kills >= (answers - first) * done:
             killer.kill()
         time.sleep(0.05)
 
