@@ -46,7 +46,8 @@ class LineQueue:
 
     def _reset(self) -> None:
         self.healthy = True
-        self._changed = threading.Condition(threading.Lock())
+        self._guard = threading.Lock()
+        self._changed = threading.Condition(self._guard)
         self._waiting: deque[tuple[int, bytes | Render]] = deque()
         self._unwritten: list[bytes] = []
         self._queued = 0
@@ -66,7 +67,7 @@ class LineQueue:
         return self._put(size, render)
 
     def _put(self, size: int, item: bytes | Render) -> bool:
-        with self._changed:
+        with self._guard:  # that of _changed, taken without its detour
             failing = self._retain and not self.healthy
             if self._closing or failing or self._queued + size > self._limit:
                 self.stats.dropped += 1

@@ -1,11 +1,14 @@
-"""The telemetry and the audit record: their members, and the JSON Schema made from them."""
+"""The telemetry and the audit record: their members, how some of them come about, and the JSON Schema made from them."""
 
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from sentra.findings import Source
+from sentra.findings import Decision, Source
 
 SCHEMA_VERSION = 1
 
@@ -90,6 +93,47 @@ class AuditRecord(TelemetryRecord, frozen=True, kw_only=True, rename="camel", fo
     findings: tuple[AuditFinding, ...]
     request: Any
     request_omitted: str | None
+
+
+def phases(decision: Decision, auth_ms: float | None, decode_ms: float | None, seconds: float) -> Phases:
+    """Where the time of a request went that took ``seconds``."""
+    timings, plugins = decision.timings, decision.plugin_timings
+    return Phases(
+        auth=milliseconds(auth_ms),
+        decode=milliseconds(decode_ms),
+        segment=milliseconds(timings.get("segment")),
+        scan=milliseconds(timings.get("scan")),
+        confirm=milliseconds(timings.get("confirm")),
+        plugins=milliseconds(_plugins_ms(decision)) if plugins else None,
+        external=milliseconds(timings.get("external", _outside_ms(decision) or None)),
+        total=milliseconds(seconds * 1000),
+    )
+
+
+def _plugins_ms(decision: Decision) -> float:
+    """What the plugins took in this process, without the confirming of candidates."""
+    local = sum(decision.plugin_timings.values()) - _outside_ms(decision)
+    return max(0.0, local - decision.timings.get("confirm", 0.0))
+
+
+def _outside_ms(decision: Decision) -> float:
+    return sum([spent for name, spent in decision.plugin_timings.items() if name.startswith("external_")])
+
+
+def milliseconds(value: Any) -> Any:
+    """A time as records have it: to the microsecond; nothing for nothing."""
+    return value and round(value, 3)
+
+
+def stamp() -> str:
+    """Now, in UTC, to the millisecond."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
 def schemas() -> dict[str, Any]:

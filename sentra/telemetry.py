@@ -7,12 +7,12 @@ audit record, unless the operator asked for it in full. Records of blocks are ma
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, structs
 
+from sentra.allow_lines import Allow, AllowLines
 from sentra.config import Settings
 from sentra.errors import ConfigError
 from sentra.findings import Decision, Finding
@@ -21,7 +21,16 @@ from sentra.journal import Journal
 from sentra.line_queue import Mirror
 from sentra.masking import Blank, Masker, OnlyIds, Unmaskable, masker_for, request_tree
 from sentra.plugins import Context
-from sentra.records import SCHEMA_VERSION, AuditFinding, AuditRecord, Phases, TelemetryRecord, schemas
+from sentra.records import (
+    SCHEMA_VERSION,
+    AuditFinding,
+    AuditRecord,
+    TelemetryRecord,
+    milliseconds,
+    phases,
+    schemas,
+    stamp,
+)
 from sentra.wire import AnalyzeRequest, Identity, identity
 
 MAX_TEXT = 256
@@ -71,6 +80,7 @@ class Recorder:
     def __init__(self, settings: Settings, config_digest: str):
         self._settings, self._digest = settings, config_digest
         self._fingerprints = Fingerprints(settings)
+        self._lines = AllowLines()
         self._allows = 0
         self._lost = 0
         _different_files(settings)
@@ -114,7 +124,7 @@ class Recorder:
         if decision is None or not (decision.blocked or decision.withheld):
             self._record_allow(event)
             return True
-        block = _Block(self, event, _now(), self._gap())
+        block = _Block(self, event, stamp(), self._gap())
         if self.audit is not None:
             size = LINE_BYTES + decision.counts.get("scanBytes", 0)
             block.recorded = self.audit.put_later(block.audit, size)
@@ -127,11 +137,34 @@ class Recorder:
         wanted = self.stdout is not None and self._sampled(event)
         if self.telemetry is None and not wanted:
             return
-        line = _encode(self.entry(event, _now(), _noted_masker(event), self._gap(), None))
+        line = self._line(event)
         if self.telemetry is not None:
             self.telemetry.put(line)
         if self.stdout is not None and wanted:
             self.stdout.put(line)
+
+    def _line(self, event: Event) -> bytes:
+        """The telemetry line of what is no block."""
+        when, lost = stamp(), self._gap()
+        allow = self._plain(event, when, lost)
+        line = self._lines.line(allow) if allow is not None else None
+        if line is None:
+            line = _encode(self.entry(event, when, _noted_masker(event), lost, None))
+            if allow is not None:
+                self._lines.learn(allow, line)
+        return line
+
+    def _plain(self, event: Event, when: str, lost: int) -> Allow | None:
+        """An event that differs from others only in its times, counts and who asked, as nearly all do."""
+        decision, request = event.decision, event.request
+        if decision is None or request is None or event.auth_ms is None or event.decode_ms is None:
+            return None
+        remarkable = decision.verdict or decision.errors or decision.noted or decision.late or event.dropped
+        if remarkable or event.outcome != "allow" or event.identity is not None or event.error_code is not None:
+            return None
+        shown = event.correlation_id and event.correlation_id[:MAX_TEXT]
+        digest, total = event.config_digest or self._digest, event.seconds * 1000
+        return Allow(when, shown, identity(request), total, event.auth_ms, event.decode_ms, lost, decision, digest)
 
     def _sampled(self, event: Event) -> bool:
         if event.outcome != "allow":
@@ -195,9 +228,9 @@ class Recorder:
             "audit_recorded": recorded,
             **self._verdict(decision, masker),
             "noted": tuple(dict.fromkeys(finding.rule_id for finding in decision.noted))[:MAX_FINDINGS],
-            "latency_ms": _ms(event.seconds * 1000),
-            "phases": _phases(event, decision),
-            "plugin_timings": {name: _ms(spent) for name, spent in decision.plugin_timings.items()},
+            "latency_ms": milliseconds(event.seconds * 1000),
+            "phases": phases(decision, event.auth_ms, event.decode_ms, event.seconds),
+            "plugin_timings": {name: milliseconds(spent) for name, spent in decision.plugin_timings.items()},
             "late": decision.late,
             "dropped": event.dropped,
             "dropped_before": gap,
@@ -337,29 +370,6 @@ def _identity(event: Event, masker: Masker) -> dict[str, Any]:
 def _shown(text: str | None, masker: Masker) -> str | None:
     """``text``, which may have been cut, masked and cut."""
     return None if text is None else masker.cut_text(text)[:MAX_TEXT]
-
-
-def _phases(event: Event, decision: Decision) -> Phases:
-    timings, plugins = decision.timings, decision.plugin_timings
-    outside = sum([spent for name, spent in plugins.items() if name.startswith("external_")])
-    return Phases(
-        auth=_ms(event.auth_ms),
-        decode=_ms(event.decode_ms),
-        segment=_ms(timings.get("segment")),
-        scan=_ms(timings.get("scan")),
-        confirm=_ms(timings.get("confirm")),
-        plugins=_ms(sum(plugins.values()) - outside) if plugins else None,
-        external=_ms(timings.get("external", outside or None)),
-        total=_ms(event.seconds * 1000),
-    )
-
-
-def _ms(value: Any) -> Any:
-    return value and round(value, 3)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _different_files(settings: Settings) -> None:

@@ -126,7 +126,7 @@ def _decode_lenient(body: bytes) -> AnalyzeRequest:
         return _decode(mended)
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Identity(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Who asked and for what, as told by the request: every value a bounded string, or null."""
 
     tenant_id: str | None = None
@@ -147,19 +147,23 @@ def identity(request: AnalyzeRequest) -> Identity:
     """The identifying members of ``request``; each is cut at 256 characters."""
     metadata = _object(request.conversationMetadata)
     agent, user = _object(metadata.get("agent")), _object(metadata.get("user"))
+    tool = request.toolDefinition
+    told = (
+        _text(agent.get("tenantId")) or user.get("tenantId"),
+        agent.get("environmentId"),
+        agent.get("id"),
+        agent.get("name"),
+        user.get("id"),
+        metadata.get("channelId"),
+        metadata.get("conversationId"),
+        metadata.get("messageId"),
+        metadata.get("planId"),
+        metadata.get("planStepId"),
+        tool.id,
+        tool.name,
+    )
     return Identity(
-        tenant_id=_text(agent.get("tenantId")) or _text(user.get("tenantId")),
-        environment_id=_text(agent.get("environmentId")),
-        agent_id=_text(agent.get("id")),
-        agent_name=_text(agent.get("name")),
-        user_id=_text(user.get("id")),
-        channel_id=_text(metadata.get("channelId")),
-        conversation_id=_text(metadata.get("conversationId")),
-        message_id=_text(metadata.get("messageId")),
-        plan_id=_text(metadata.get("planId")),
-        plan_step_id=_text(metadata.get("planStepId")),
-        tool_id=_text(request.tool_id),
-        tool_name=_text(request.tool_name),
+        *[value if type(value) is str and 0 < len(value) <= MAX_ID_CHARS else _text(value) for value in told]
     )
 
 
