@@ -3,7 +3,6 @@
 import contextlib
 import re
 import socket
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -95,8 +94,10 @@ ODD: list[tuple[str, bytes, list[int]]] = [
     ("a header without a name", headed(": b", SIZE), [400]),
     ("NUL in a header", headed("x-a: b\0c", SIZE), [400]),
     ("two bearers", headed("authorization: Bearer u", SIZE), [401]),
-    ("200 headers", headed(SIZE, *[f"x-{number}: y" for number in range(200)]), [431]),
-    ("300 KB of headers", headed(SIZE, f"x-a: {'y' * 300_000}"), [431]),
+    ("100 headers", headed(SIZE, *[f"x-{number}: y" for number in range(97)]), [200]),
+    ("101 headers", headed(SIZE, *[f"x-{number}: y" for number in range(98)]), [431]),
+    ("60 KB of headers", headed(SIZE, f"x-a: {'y' * 60_000}"), [200]),
+    ("140 KB of headers", headed(SIZE, f"x-a: {'y' * 140_000}"), [431]),
     ("a request line of 100 KB", headed(SIZE, line=f"POST /{'y' * 100_000} HTTP/1.1"), [414]),
     ("HTTP/3.0", headed(SIZE, line="POST /validate HTTP/3.0"), [400]),
     ("no version", headed(SIZE, line="POST /validate"), [400]),
@@ -170,20 +171,3 @@ def test_a_caller_that_never_reads_its_answers_is_left_alone(short: Server) -> N
         with contextlib.suppress(TimeoutError, ConnectionError):
             connection.sendall(message(BODY) * 3000)
         assert judged(short) == ALLOW
-
-
-def test_slow_callers_do_not_touch_the_others(short: Server) -> None:
-    """100 that drip headers and 100 that drip bodies hold their connections; each is cut, nobody else notices."""
-    with contextlib.ExitStack() as stack:
-        slow = [stack.enter_context(connected(short)) for _ in range(200)]
-        for index, connection in enumerate(slow):
-            connection.sendall(headed(SIZE)[:40] if index % 2 else headed(SIZE, body=BODY[:10]))
-        began = time.monotonic()
-        answers = 0
-        while time.monotonic() - began < BODY_MS / 1000 / 2:
-            assert judged(short) == ALLOW
-            answers += 1
-        assert answers > 0
-        ends = [statuses(until_closed(connection)) for connection in slow]
-    assert ends[::2] == [[408]] * 100
-    assert all(end in ([], [408]) for end in ends[1::2])
