@@ -65,12 +65,13 @@ class Inspection:
     ``buffer`` holds the segments' UTF-8 bytes with a separator between them; every segment knows its offsets.
     """
 
-    __slots__ = ("_layout", "_ranges", "buffer", "segments")
+    __slots__ = ("_chosen", "_layout", "_ranges", "buffer", "segments")
 
     def __init__(self, segments: Sequence[Segment]):
         self.segments = segments
         self._layout = segments.layout if isinstance(segments, _Segments) else _placed(segments)
         self._ranges: dict[Source, tuple[int, int]] | None = None
+        self._chosen: dict[tuple[Source, ...], list[tuple[int, int]]] = {}
         self.buffer = self._layout.buffer
 
     @property
@@ -79,6 +80,17 @@ class Inspection:
         if self._ranges is None:
             self._ranges = _ranges(self.segments)
         return self._ranges
+
+    def ranges_of(self, sources: tuple[Source, ...]) -> list[tuple[int, int]]:
+        """The ranges of ``sources`` in the order in which they stand, as one where they touch."""
+        chosen = self._chosen.get(sources)
+        if chosen is None:
+            chosen = self._chosen[sources] = []
+            for first, last in sorted(self.ranges[source] for source in sources if source in self.ranges):
+                if chosen and chosen[-1][1] == first:
+                    first, _ = chosen.pop()
+                chosen.append((first, last))
+        return chosen
 
     def segment_at(self, offset: int) -> int:
         """Index of the segment that holds the byte at ``offset``, or that the separator there follows."""

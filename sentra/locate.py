@@ -21,6 +21,7 @@ CONFIRM_COST = 2_000
 CONFIRM_SECONDS = 0.2
 COLLECT_SECONDS = 0.1
 CPU_CHECK_EVERY = 8
+UNTIMED = 256 << 10
 
 
 class Exceeded(Exception):
@@ -38,7 +39,7 @@ class Allowance:
     well before the deadline, so that padding ends in a finding and not in whatever a late verdict is.
     """
 
-    __slots__ = ("_cpu", "_most", "_since", "_size", "_spent", "_takes", "confirms", "expired", "failed", "left")
+    __slots__ = ("_cpu", "_most", "_since", "_size", "_spent", "_takes", "_timed", "confirms", "expired", "failed", "left")
 
     def __init__(self, size: int, expired: Callable[[], bool], cpu: Callable[[], float]):
         self._size, self._cpu = size, cpu
@@ -50,16 +51,19 @@ class Allowance:
         """Start afresh with a new time budget, of which ``most`` seconds may be processor time."""
         self._most = most
         self.left = max(LEAST_ALLOWANCE, PASSES * self._size)
+        self._timed = self.left - UNTIMED
         self.expired = expired
-        self._spent = self._since = 0.0
+        self._spent = 0.0
+        self._since: float | None = None
 
     def begin(self) -> None:
-        """Processor time counts from now."""
-        self._since = self._cpu()
+        """Processor time counts from now, once there was some work: to ask for it costs as much as a search."""
+        self._since = self._cpu() if self.left < self._timed else None
 
     def end(self) -> None:
         """Processor time counts until now."""
-        self._spent += self._cpu() - self._since
+        if self._since is not None:
+            self._spent += self._cpu() - self._since
 
     def take(self, size: int) -> None:
         """Pay for a search over ``size`` bytes. Raises ``Exceeded`` when nothing is left, ``Late`` out of time."""
@@ -72,7 +76,9 @@ class Allowance:
             raise Late
 
     def _worn(self) -> bool:
-        return self._spent + self._cpu() - self._since > self._most
+        if self._since is None and self.left < self._timed:
+            self._since = self._cpu()
+        return self._since is not None and self._spent + self._cpu() - self._since > self._most
 
 
 def never() -> bool:
@@ -147,7 +153,7 @@ class Compiled:
 def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:
     """Every confirmed match of one rule in the segments that it reads."""
     compiled.prepare()
-    ranges = [layer.ranges[source] for source in compiled.sources if source in layer.ranges]
+    ranges = layer.ranges_of(compiled.sources)
     first, begin = 0, None
     allowance.begin()
     try:
@@ -157,7 +163,8 @@ def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Itera
                     yield from _search_value(layer, compiled, segment, allowance)
                 continue
             begin = _first_match(layer, compiled, ranges, allowance) if begin is None else begin
-            low, high = max(begin, layer.segments[first].start), layer.segments[last - 1].end
+            low, high = layer.bounds(first, last)
+            low = max(begin, low)
             if low < high:
                 for start, end in compiled.places(layer.buffer, low, high, allowance):
                     yield from _search(layer, compiled, start, end, allowance)
@@ -191,10 +198,7 @@ def locate_beside(
 
 def _first_match(layer: Inspection, compiled: Compiled, ranges: Sequence[tuple[int, int]], allowance: Allowance) -> int:
     """Where the first match can begin in any of ``ranges``: one search over all of them, as most candidates are none."""
-    low, high = (
-        min(layer.segments[first].start for first, _ in ranges),
-        max(layer.segments[last - 1].end for _, last in ranges),
-    )
+    low, high = layer.bounds(ranges[0][0], ranges[-1][1])
     if len(ranges) == 1 or compiled.needs_names:
         return low
     match = compiled.prepare().search(layer.buffer, low, high)

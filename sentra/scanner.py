@@ -146,6 +146,10 @@ class Scanned:
             compiled = self._scanner.rules[number]
             self._by_plugin.setdefault(compiled.rule.plugin, []).append((layer, compiled))
 
+    def names(self, plugin: str) -> bool:
+        """Whether there are candidates of ``plugin``."""
+        return plugin in self._by_plugin
+
     def findings(
         self, plugin: str, tool: tuple[str, str] = ("", ""), ids: Container[str] | None = None
     ) -> Iterator[Finding]:
@@ -157,6 +161,10 @@ class Scanned:
             rule = compiled.rule
             if (ids is None or rule.id in ids) and (rule.tool is None or _matches(rule.tool, tool)):
                 yield from locate(layer, compiled, self.allowance)
+
+    def fired(self, plugin: str) -> frozenset[str]:
+        """Ids of the rules of ``plugin`` that are candidates."""
+        return frozenset([compiled.rule.id for _, compiled in self._by_plugin.get(plugin, ())])
 
     def beside(self, rule_id: str, findings: Sequence[Finding], near: int) -> Iterator[Finding]:
         """What a companion matches in the segments of ``findings``, from ``near`` bytes before the first (0: anywhere)."""

@@ -23,6 +23,7 @@ class RulePack:
         min_count: Mapping[str, int] | None = None,
     ):
         self.name, self.reason_code, self.combinations = builtin.name, builtin.reason_code, combinations
+        self._nothing = Verdict(self.name)
         rules = tuple(rules)
         self._groups = {rule.id: {rule.id, *rule.group} for rule in rules}
         least = min_count or {}
@@ -31,7 +32,17 @@ class RulePack:
             for rule_id, groups in self._groups.items()
         }
         self._least = {rule_id: least.get(group, 1) for rule_id, group in self._counted.items()}
+        entries = {entry for combination in combinations for entry in combination.all}
+        self._members = {
+            entry: tuple(rule_id for rule_id, names in self._groups.items() if entry in names) for entry in entries
+        }
         self._companions = frozenset(rule.id for rule in rules if rule.companion)
+        self._needed = {
+            combination.id: [
+                self._members[entry] for entry in combination.all if self._companions.isdisjoint(self._members[entry])
+            ]
+            for combination in combinations
+        }
         self._alone = frozenset(rule.id for rule in rules if rule.strength == "strong" or rule.maturity == "sandbox")
 
     def findings(self, context: Context) -> list[Finding]:
@@ -42,6 +53,8 @@ class RulePack:
 
     def judge(self, context: Context) -> Verdict:
         """Block on the first strong finding in the order of the rules, else on the first complete combination."""
+        if not context.scanned.names(self.name):
+            return self._nothing
         request = context.request
         noted: list[Finding] = []
         values: dict[str, set[str]] = {}
@@ -51,7 +64,10 @@ class RulePack:
             elif self._enough(finding, values):
                 return self._block(finding, finding.rule_id, finding.reason)
         located: dict[str, list[Finding]] = {}
+        fired = context.scanned.fired(self.name) if self.combinations else frozenset()
         for combination in self.combinations:
+            if any(fired.isdisjoint(needed) for needed in self._needed[combination.id]):
+                continue
             complete = self._complete(combination, context.scanned, located)
             if complete is not None and complete.strength == "strong":
                 return self._block(complete, complete.rule_id, complete.reason)
@@ -88,14 +104,12 @@ class RulePack:
         return next((finding for place in first for finding in _together(place, first, others, combination.near)), None)
 
     def _has_companion(self, entry: str) -> bool:
-        return any(entry in self._groups[rule_id] for rule_id in self._companions)
+        return not self._companions.isdisjoint(self._members[entry])
 
     def _weak(
         self, entry: str, near: int, scanned: Scanned, located: dict[str, list[Finding]], beside: list[Finding]
     ) -> Iterator[Finding]:
-        for rule_id, names in self._groups.items():
-            if entry not in names:
-                continue
+        for rule_id in self._members[entry]:
             if rule_id in self._companions:
                 yield from scanned.beside(rule_id, beside, near)
                 continue
