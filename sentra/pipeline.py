@@ -7,16 +7,15 @@ passed; local plugins behind it are judged while it runs, and the verdict keeps 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from sentra.findings import Decision, Finding, Mode, Source, Verdict, mask
 from sentra.inspection import Inspection, Segment, inspect
 from sentra.locate import Late
 from sentra.plugins import Context, External, Plugin
-from sentra.scanner import Scanner
+from sentra.scanner import Scanned, Scanner
 from sentra.wire import AnalyzeRequest
 
-T = TypeVar("T")
 Clock = Callable[[], float]
 MARGIN_SECONDS = 0.005
 
@@ -104,16 +103,23 @@ class Pipeline:
             await self.stop()
 
     def _look(self, request: AnalyzeRequest, run: "_Run") -> Context:
-        inspection = run.timed("segment", lambda: inspect(request))
-        scanned = run.timed("scan", lambda: self.scanner.scan(inspection, run.expired))
+        started = self._clock()
+        inspection = inspect(request)
+        segmented = self._clock()
+        scanned = self.scanner.scan(inspection, run.expired)
+        run.now = self._clock()
+        run.timings["segment"] = (segmented - started) * 1000
+        run.timings["scan"] = (run.now - segmented) * 1000
+        run.timings["confirm"] = 0.0
         return Context(request, scanned)
 
     def _judge(self, context: Context, run: "_Run") -> Verdict | None:
         for plugin in self.local:
-            if run.expired():
+            if run.late_now:
                 raise Late
             verdict = run.judged(plugin, context)
-            run.noted.extend(verdict.noted)
+            if verdict.noted:
+                run.noted += verdict.noted
             if verdict.block:
                 return verdict
         return None
@@ -133,7 +139,7 @@ class Pipeline:
                 if run.expired():
                     raise Late
                 verdict = run.judged(plugin, context)
-                run.noted.extend(verdict.noted)
+                run.noted += verdict.noted
                 if verdict.block:
                     return [*answers, verdict]
                 before.append(plugin)
@@ -163,10 +169,7 @@ class Pipeline:
             withheld=verdict is not None and audit,
             verdict=verdict,
             late=run.late,
-            errors=(
-                *run.errors,
-                *(f"{rule.partition('.')[0]}: {rule} {kind}" for rule, kind in scanned.allowance.failed.items()),
-            ),
+            errors=(*run.errors, *_failed(scanned)) if run.errors or scanned.allowance.failed else (),
             noted=tuple(run.noted),
             timings=run.timings,
             plugin_timings=run.plugin_timings,
@@ -202,14 +205,24 @@ class Pipeline:
         return text
 
 
+def _failed(scanned: Scanned) -> list[str]:
+    """Checks that failed on this request, as errors of their plugins."""
+    return [f"{rule.partition('.')[0]}: {rule} {kind}" for rule, kind in scanned.allowance.failed.items()]
+
+
 _Answer = Verdict | asyncio.Task[Verdict | None] | None
 
 
 class _Run:
-    """What one evaluation notes on its way; times are in milliseconds."""
+    """What one evaluation notes on its way; times are in milliseconds. ``now`` is the clock when it was last looked at.
+
+    ``confirm`` is the time of the plugins for whose rules there were candidates.
+    """
+
+    __slots__ = ("_deadline", "clock", "errors", "late", "noted", "now", "plugin_timings", "timings")
 
     def __init__(self, clock: Clock, deadline: float):
-        self.clock, self._deadline = clock, deadline
+        self.clock, self._deadline, self.now = clock, deadline, 0.0
         self.timings: dict[str, float] = {}
         self.plugin_timings: dict[str, float] = {}
         self.errors: list[str] = []
@@ -217,21 +230,20 @@ class _Run:
         self.late = False
 
     def expired(self) -> bool:
-        return self.clock() >= self._deadline
+        self.now = self.clock()
+        return self.now >= self._deadline
+
+    @property
+    def late_now(self) -> bool:
+        """Whether it was late when the clock was last looked at."""
+        return self.now >= self._deadline
 
     def left(self) -> float:
         """Seconds until the deadline, never less than none."""
         return max(0.0, self._deadline - self.clock())
 
-    def timed(self, phase: str, step: Callable[[], T]) -> T:
-        started = self.clock()
-        try:
-            return step()
-        finally:
-            self.timings[phase] = (self.clock() - started) * 1000
-
     def judged(self, plugin: Plugin, context: Context) -> Verdict:
-        started = self.clock()
+        started = self.now
         try:
             return plugin.judge(context)
         except Late:
@@ -242,7 +254,11 @@ class _Run:
                 plugin.name, True, plugin.reason_code, "A check failed on this request", f"{plugin.name}.error"
             )
         finally:
-            self.plugin_timings[plugin.name] = (self.clock() - started) * 1000
+            self.now = self.clock()
+            spent = (self.now - started) * 1000
+            self.plugin_timings[plugin.name] = spent
+            if context.scanned.names(plugin.name):
+                self.timings["confirm"] += spent
 
 
 class _Calls:

@@ -13,11 +13,15 @@ import httpx
 import msgspec
 import pytest
 
+from sentra.config import PolicyRule
 from sentra.findings import Decision, Finding, Mode, Span, Verdict
+from sentra.locate import Compiled, Late
+from sentra.operator_rules import policy_rules
 from sentra.pipeline import Pipeline
-from sentra.plugins import Context
+from sentra.plugins import BY_NAME, Context
 from sentra.plugins.external import ExternalHttp
-from sentra.locate import Late
+from sentra.plugins.rulepack import RulePack
+from sentra.scanner import Scanner
 from sentra.wire import decode_request
 from tests import external
 from tests.conftest import eventually, request_with
@@ -230,9 +234,26 @@ def test_audit_mode_withholds_an_outside_block() -> None:
 
 def test_what_was_called_is_timed() -> None:
     decision = run(decide(pipeline_of(Local("a"), Outside("x", seconds=0.02))))
-    assert list(decision.timings) == ["segment", "scan", "external"]
+    assert list(decision.timings) == ["segment", "scan", "confirm", "external"]
     assert list(decision.plugin_timings) == ["a", "x"]
     assert decision.timings["external"] >= decision.plugin_timings["x"] >= 19
+
+
+def ticking(step: float = 0.001) -> Callable[[], float]:
+    """A clock that goes on by ``step`` seconds each time that it is looked at."""
+    ticks = itertools.count()
+    return lambda: next(ticks) * step
+
+
+@pytest.mark.parametrize(("text", "confirmed"), [("about a kestrel", 1), ("about nothing", 0)])
+def test_confirming_is_the_time_of_the_plugins_that_have_candidates(text: str, confirmed: int) -> None:
+    rules = policy_rules([PolicyRule(contains=("kestrel",), reasonCode=710)])
+    scanner = Scanner([Compiled(rule, ("input",)) for rule in rules])
+    plugins = [RulePack(BY_NAME["policy_pack"], rules), Local("other")]
+    request = decode_request(msgspec.json.encode(request_with(text)))
+    decision, _ = Pipeline(scanner, plugins, clock=ticking()).decide(request, 60.0)
+    assert decision.timings["confirm"] == decision.plugin_timings["policy_pack"] * confirmed
+    assert decision.plugin_timings["policy_pack"] > 0
 
 
 def test_a_caller_that_goes_away_takes_its_calls_along() -> None:

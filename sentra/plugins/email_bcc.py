@@ -68,7 +68,8 @@ def bcc_values(request: AnalyzeRequest) -> Iterator[tuple[Path, str]]:
 
 
 def _is_bcc(key: str) -> bool:
-    return re.split(r"[/.]", key.strip().casefold())[-1] == "bcc"
+    name = key.strip().casefold()
+    return name.endswith("bcc") and re.split(r"[/.]", name)[-1] == "bcc"
 
 
 def recipients(value: str) -> list[str]:
