@@ -56,7 +56,7 @@ def _overview() -> Iterator[str]:
         sandbox = sum(rule.maturity == "sandbox" for rule in pack.rules)
         rows.append((f"`{builtin.name}`", len(pack.rules), len(pack.combinations), weak, sandbox, off))
     yield from table(("plugin", "rules", "combinations", "weak", "sandbox", "off by default"), rows)
-    yield "`email_bcc` has no patterns: it reads the addresses of `bcc` arguments. The rules of `policy_pack` are yours.\n"
+    yield "`email_bcc` has no patterns: it reads the addresses of `bcc` arguments, and takes more than 1,000 of them for outside. The rules of `policy_pack` are yours.\n"
 
 
 def _packs() -> Iterator[str]:

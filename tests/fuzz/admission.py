@@ -230,8 +230,8 @@ def _token(data: bytes, random: Random, native: Native) -> bytes:
     try:
         parts = json.loads(data)
         part = parts[random.choice(("header", "claims", "claims"))]
-        name = random.choice(list(part))
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        name = random.choice(list(part.keys()))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return native(data)
     if random.random() < 0.4:
         return mutation.document(data, random, native)

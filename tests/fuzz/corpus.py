@@ -14,7 +14,8 @@ from typing import Any
 from tests.fuzz.target import Target
 
 FOLDER = Path(__file__).parent / "corpus"
-MAX_INPUTS, MAX_BYTES = 400, 400_000
+MAX_BYTES = 120_000
+WORN = 300
 _OURS = f"{Path(__file__).parent.parent.parent / 'sentra'}/"
 
 
@@ -43,43 +44,49 @@ def file_name(data: bytes) -> str:
 
 
 class Reached:
-    """Steps from line to line of the service's own code, and marks, while it is a context."""
+    """Steps from line to line of the service's own code, and marks, of all inputs so far.
+
+    Code that showed nothing new ``WORN`` times in a row is not watched any longer: watching costs ten times the work.
+    """
 
     def __init__(self) -> None:
-        self.steps: set[Any] = set()
-        self._wanted: dict[CodeType, bool] = {}
+        self._seen: set[Any] = set()
+        self._fresh: set[Any] = set()
+        self._worn: dict[CodeType, int] = {}
 
-    def __enter__(self) -> "Reached":
-        self._before = sys.gettrace()
+    def adds(self, target: Target, data: bytes) -> bool:
+        """Whether ``data`` reaches something new. Raises what the target raises; then it counts for nothing."""
+        self._fresh.clear()
+        before = sys.gettrace()
         sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(self._before)
+        try:
+            marks = target.check(data)
+        finally:
+            sys.settrace(before)
+        new = (self._fresh | set(marks)) - self._seen
+        self._seen |= new
+        return bool(new)
 
     def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
         code = frame.f_code
-        wanted = self._wanted.get(code)
-        if wanted is None:
-            wanted = self._wanted[code] = code.co_filename.startswith(_OURS)
-        if not wanted:
+        worn = self._worn.get(code)
+        if worn is None:
+            worn = self._worn[code] = 0 if code.co_filename.startswith(_OURS) else WORN
+        if worn >= WORN:
             return None
+        self._worn[code] = worn + 1
         last = 0
 
         def line(frame: FrameType, event: str, argument: Any) -> Any:
             nonlocal last
-            self.steps.add((code, last, frame.f_lineno))
+            step = (code, last, frame.f_lineno)
             last = frame.f_lineno
+            if step not in self._seen:
+                self._fresh.add(step)
+                self._worn[code] = 0
             return line
 
         return line
-
-
-def reached(target: Target, data: bytes) -> set[Any]:
-    """What ``data`` reaches. Raises what the target raises."""
-    with Reached() as seen:
-        marks = target.check(data)
-    return seen.steps | set(marks)
 
 
 def smallest(target: Target, inputs: Iterable[bytes]) -> Iterator[bytes]:
@@ -87,16 +94,15 @@ def smallest(target: Target, inputs: Iterable[bytes]) -> Iterator[bytes]:
 
     An input that breaks a promise is left out: it belongs to the findings.
     """
-    seen: set[Any] = set()
+    reached = Reached()
     count = size = 0
     for data in sorted(set(inputs), key=lambda data: (len(data), data)):
-        if len(data) > target.most or count >= MAX_INPUTS or size + len(data) > MAX_BYTES:
+        if len(data) > target.most or count >= target.kept or size + len(data) > MAX_BYTES:
             continue
         try:
-            new = reached(target, data) - seen
+            new = reached.adds(target, data)
         except Exception:
             continue
         if new:
-            seen |= new
             count, size = count + 1, size + len(data)
             yield data

@@ -261,5 +261,5 @@ def _short_text(data: bytes, random: Random, native: Native) -> bytes:
 
 REQUEST = Target("request", check_request, mutation.document, samples.requests)
 RECORDS = Target("records", check_records, mutation.document, samples.requests)
-CALL = Target("call", check_call, mutation.document, _calls, most=6_000)
-REPEATED = Target("repeated", check_repeated, _short_text, _texts_of_cases, most=600)
+CALL = Target("call", check_call, mutation.document, _calls, most=6_000, kept=200)
+REPEATED = Target("repeated", check_repeated, _short_text, _texts_of_cases, most=600, kept=40)

@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {
     "policies": [
         {"contains": ["operation nightjar"], "reasonCode": 710, "reason": "an internal name"},
         {"tool": "*mail*", "arg": "subject", "regex": ["^re:\\s*invoice"]},
-        {"regex": ["[\\p{L}]{3}-\\d{4}$"], "reasonCode": 711},
+        {"regex": ["[à-ü]{3}-\\d{4}$"], "reasonCode": 711},
     ],
     "pii": {"entities": ["all"], "min_count": {"EMAIL_ADDRESS": 3}},
     "plugins": {

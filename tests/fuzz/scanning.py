@@ -219,4 +219,4 @@ def _config(data: bytes, random: Random, native: Native) -> bytes:
 
 
 TEXT = Target("text", check_text, mutation.text, _sample_texts, most=3_000)
-CONFIG = Target("config", check_config, _config, _configs, most=3_000)
+CONFIG = Target("config", check_config, _config, _configs, most=3_000, kept=100)

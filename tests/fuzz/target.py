@@ -20,7 +20,8 @@ class Broken(AssertionError):
 class Target(NamedTuple):
     """``check`` raises for an input that breaks a promise, and returns marks: words for what native code found in it.
 
-    ``mutate`` makes another input with structure, ``seeds`` are where it starts, ``most`` is the longest input in bytes.
+    ``mutate`` makes another input with structure, ``seeds`` are where it starts, ``most`` is the longest input in bytes,
+    ``kept`` how many are kept in the corpus.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Target(NamedTuple):
     mutate: Callable[[bytes, Random, Native], bytes]
     seeds: Callable[[], Iterable[bytes]]
     most: int = 8_192
+    kept: int = 400
 
 
 def demand(holds: object, promise: str) -> None:
