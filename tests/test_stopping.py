@@ -4,7 +4,6 @@ import asyncio
 import signal
 import socket
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from sentra.calls import Call
 from sentra.stopping import CLOSE, DRAIN_SECONDS, LOOK_SECONDS, QUIET_SECONDS, Stopping
 from tests.conftest import Server, eventually, request_with, running
 from tests.load import message
-from tests.stress.service import FAST, Load, Sent, configuration
+from tests.stress.service import FAST, Load, broken_between, configuration
 from tests.test_lifecycle import injected, listens, started
 from tests.test_limits import application
 from tests.test_protocol import connected
@@ -88,12 +87,6 @@ def test_a_connection_is_given_up_with_an_answer_and_not_between_two(tmp_path: P
         assert answers == [(200, False)] * (len(answers) - 1) + [(200, True)]
         assert kept.recv(1) == b""
         assert server.stop() == 0
-
-
-def broken_between(sent: list[Sent]) -> list[Sent]:
-    """Requests without an answer on connections that had been left open by an answer."""
-    before = Counter(one.connection for one in sent if one.status > 0)
-    return [one for one in sent if one.status < 0 and before[one.connection]]
 
 
 def test_no_kept_connection_loses_a_request_when_the_service_stops_under_load(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ FLUSH_SECONDS = 0.3
 NAMESPACE = "5e27a000-0000-4000-8000-"
 RETRY_SECONDS = 0.05
 RELOAD_SECONDS = 60
+PATIENT = {"SENTRA_PLUGIN_BUDGET_MS": "10000", "SENTRA_MAX_WAIT_MS": "5000"}
+"""Settings under which a busy machine refuses nobody for having waited."""
 FAST = {"SENTRA_PLUGINS": "policy_pack"}
 """Settings with few rules, which compile at once."""
 
@@ -186,6 +188,12 @@ def recorded(path: Path) -> Lines:
     return Lines(times, torn, len(segments(path)), len(list(path.parent.glob("*.tmp"))))
 
 
+def broken_between(sent: list[Sent]) -> list[Sent]:
+    """Requests without an answer on connections that an answer had left open."""
+    kept = {one.connection for one in sent if one.status > 0}
+    return [one for one in sent if one.status < 0 and one.connection in kept]
+
+
 def excused(sent: list[Sent], kills: list[float]) -> set[int]:
     """Numbers of answers whose worker was killed within its flush interval after them."""
     broken = {one.connection: one.ended for one in sent if one.status < 0}
@@ -211,6 +219,7 @@ class Report(NamedTuple):
     torn: int
     left_over: int
     other_status: int
+    broken_between: int
 
     @property
     def faultless(self) -> bool:
@@ -220,6 +229,7 @@ class Report(NamedTuple):
 def report(load: Load, kills: list[float], path: Path) -> Report:
     """Compare what was answered with what was recorded."""
     lines, forgiven = recorded(path), excused(load.sent, kills)
+    broken = {one.number for one in load.unanswered if any(0 <= one.ended - time < 1.0 for time in kills)}
     return Report(
         answered=len(load.answered),
         unanswered=len(load.unanswered),
@@ -231,6 +241,7 @@ def report(load: Load, kills: list[float], path: Path) -> Report:
         torn=lines.torn,
         left_over=lines.left_over,
         other_status=sum(one.status != 200 for one in load.answered),
+        broken_between=sum(one.number not in broken for one in broken_between(load.sent)),
     )
 
 
@@ -247,7 +258,7 @@ class Options(NamedTuple):
 def run(folder: Path, options: Options, **settings: str) -> Report:
     """Run the service twice on one port and one telemetry file under one load; then look at what is on disk."""
     port, chooser = free_port(), random.Random(options.seed)
-    settings |= {
+    settings |= PATIENT | {
         "PORT": str(port),
         "SENTRA_WORKERS": str(options.workers),
         "LOG_MAX_BYTES": str(options.max_bytes),
