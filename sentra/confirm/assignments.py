@@ -42,6 +42,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+=*")
 _FILE = re.compile(
     r"[\w./\\-]+\.(?:txt|md|json|ya?ml|toml|py|js|ts|html?|css|png|jpe?g|pdf|docx?|xlsx?|csv|log|env|pem|key|sh)"
 )
+_PARAMETER = re.compile(r"&(?:\w[\w.-]*=|(?:amp|quot|lt|gt|nbsp|#\d+);)")
 _MORE = re.compile(r"&(?!\w[\w.-]*=|(?:amp|quot|lt|gt|nbsp|#\d+);)[^\s\"'`<>,;]*")
 _CASES = re.compile(r"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
 _LAST_NUMBER = re.compile(r"\d{4,}|(?=[0-9a-f]*\d)[0-9a-f]{6,}")
@@ -62,7 +63,7 @@ _MARKS = frozenset("!#$%^&*?")
 def password_value(hit: Hit) -> bool:
     """The value may be a password that stands behind its name: three of four classes, or random enough."""
     value = written(hit)
-    if not _candidate(hit, value, 8):
+    if (len(value) < 10 and value.isalpha()) or not _candidate(hit, value, 8):
         return False
     if classes(value) >= 3 and not _prose_like(value):
         return True
@@ -77,7 +78,7 @@ def password_value(hit: Hit) -> bool:
 def prose_password(hit: Hit) -> bool:
     """The value may be a password in a sentence: three of four classes with a digit, and no ordinary hyphenated word."""
     value = written(hit)
-    if not _candidate(hit, value, 8):
+    if (len(value) < 10 and value.isalpha()) or not _candidate(hit, value, 8):
         return False
     if classes(value) < 3 or not any(map(str.isdigit, value)):
         return _random_letters(value)
@@ -159,7 +160,10 @@ def _letters_at_random(value: str) -> bool:
 def written(hit: Hit) -> str:
     """The value as it was written: ``&`` ends it in the query of a URL only."""
     value = hit.value
-    if hit.after(1) == "&" and "/" not in value:
+    if "&" in value:
+        query = _PARAMETER.search(value)
+        value = value[: query.start()] if query else value
+    elif hit.buffer[hit.end : min(hit.high, hit.end + 1)] == b"&" and "/" not in value:
         more = _MORE.match(hit.after(64))
         value += more[0] if more and not made_of_words(more[0]) else ""
     return trimmed(value)

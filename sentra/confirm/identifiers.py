@@ -10,6 +10,7 @@ from sentra.confirm.cards import digits_of
 from sentra.confirm.labels import labelled
 
 _SEPARATORS = str.maketrans("", "", " .-/\u00a0\u2010\u2011\u2012\u2013\u202f\t")
+_BASE_36 = {ord(c): str(int(c, 36)) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _DIGITS = frozenset(b"0123456789")
 _NEVER_ISSUED = frozenset({"078051120", "219099999", "123456789", "987654321"})
@@ -26,7 +27,7 @@ def stdnum(argument: str) -> Confirm:
 def iban(hit: Hit) -> bool:
     """The value passes mod 97 (ISO 13616); outside its country's structure it also needs a context word."""
     number = hit.value.translate(_SEPARATORS).upper()
-    if int("".join(str(int(c, 36)) for c in number[4:] + number[:4])) % 97 != 1:
+    if int((number[4:] + number[:4]).translate(_BASE_36)) % 97 != 1:
         return False
     return bool(stdnum_iban.is_valid(number, check_country=False)) or labelled(hit)
 
@@ -49,15 +50,15 @@ def us_ssn(hit: Hit) -> bool:
 @confirm
 def one_separator(hit: Hit) -> bool:
     """The value's groups are all set apart by the same character."""
-    return len({c for c in hit.value if not c.isalnum()}) <= 1
+    return hit.value.isalnum() or len({c for c in hit.value if not c.isalnum()}) <= 1
 
 
 @confirm
 def ungrouped(hit: Hit) -> bool:
     """Neither before nor behind the value do its groups of digits go on with the same separator."""
-    separator = next((c for c in hit.value if not c.isalnum()), "")
-    if not separator:
+    if hit.value.isalnum():
         return True
+    separator = next(c for c in hit.value if not c.isalnum())
     before, after = hit.before(2), hit.after(2)
     return not ((before[-1:] == separator and before[:1].isdigit()) or (after[:1] == separator and after[1:].isdigit()))
 
@@ -65,8 +66,7 @@ def ungrouped(hit: Hit) -> bool:
 @confirm
 def uncoded(hit: Hit) -> bool:
     """The value's groups of four are no row of a table of codes, whose other groups are hexadecimal."""
-    separator = next((c for c in hit.value if not c.isalnum()), "")
-    return not separator or not (_CODE_BEFORE.search(hit.before(6)) or _CODES_AFTER.match(hit.after(10)))
+    return hit.value.isalnum() or not (_CODE_BEFORE.search(hit.before(6)) or _CODES_AFTER.match(hit.after(10)))
 
 
 _CODE_BEFORE = re.compile(r"(?:^|\W)[0-9A-F]{4}[ -]$")

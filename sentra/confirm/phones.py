@@ -1,6 +1,7 @@
 """Second looks at telephone numbers, with Google's metadata (phonenumbers)."""
 
 import re
+from functools import cache
 
 import phonenumbers
 
@@ -21,6 +22,8 @@ def phone_international(hit: Hit) -> bool:
     also a sum. With ``00`` for ``+`` the code stands apart and nothing else may name it.
     """
     text = main_number(hit.value)
+    if not _has_length(digits_of(_plus(text))):
+        return False
     number = _parsed(_plus(text), None)
     if number is None or not phonenumbers.is_possible_number(number):
         return False
@@ -84,6 +87,26 @@ def _plus(text: str) -> str:
     """``text`` from its ``+``, which ``00`` may stand for, without a trunk zero in parentheses."""
     text = text.replace("(0)", "")
     return f"+{text[2:]}" if text.startswith("00") else text
+
+
+def _has_length(digits: str) -> bool:
+    """Do ``digits`` begin with a country's code and go on for as long as numbers there can be? Cheaper than parsing."""
+    for size in (1, 2, 3):
+        code = int(digits[:size])
+        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            return len(digits) - size in _lengths(code)
+    return False
+
+
+@cache
+def _lengths(code: int) -> frozenset[int]:
+    """How many digits can follow a country's code; one more for a trunk prefix that is written although it must not."""
+    possible = {0}
+    for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]:
+        metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+        lengths = metadata.general_desc.possible_length if metadata and metadata.general_desc else ()
+        possible.update(n for n in lengths if n > 0)
+    return frozenset(possible | {n + 1 for n in possible} | {n + 2 for n in possible}) - {0, 1, 2}
 
 
 def _parsed(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:

@@ -41,6 +41,9 @@ _STAND_INS = (
     "c2y6ydjf5/r+ob0n8a7c",
 )
 _STRETCH = 6
+_ORDERED = ("0123456789", "abcdefghijklmnopqrstuvwxyz")
+_PIECES = [row[i : i + _STRETCH] for row in _ORDERED for i in range(len(row) - _STRETCH + 1)]
+_STRETCHES = re.compile("|".join(piece for up in _PIECES for piece in (up, up[::-1])))
 _BLOB_MARGIN = 40
 _BLOB = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
@@ -144,7 +147,7 @@ def is_placeholder(value: str) -> bool:
     lowered = value.lower()
     if any(word in lowered for word in _STAND_INS) or _FILLER.search(value):
         return True
-    return stretch(max(_CHUNK.findall(lowered), key=len, default="")) >= _STRETCH
+    return _STRETCHES.search(max(_CHUNK.findall(lowered), key=len, default="")) is not None
 
 
 def _without_zeros(value: str) -> str:

@@ -61,6 +61,23 @@ def personal(hit: Hit) -> bool:
     return not (_BUSINESS.search(hit.value) or _BUSINESS.search(hit.after(40)))
 
 
+_TOPIC = re2.compile(
+    r"(?i)^[\s,]{0,3}(?:about|regarding|concerning|as to|with regard to|relating to|in regards? to)\s(?P<topic>[^.!?;\n]{3,60})"
+)
+_MODEL_TOPIC = re2.compile(
+    r"(?i)\b(?:you|your|yours|ai|assistants?|models?|users?|safety|secur|privacy|private|confiden|secre|sensitiv|system|"
+    r"prompts?|harm|restrict|polic|ethic|personal data|data|reveal|disclos|leak|shar|answer|respon|output|format|"
+    r"summar|translat|injection|untrusted|not |never)"
+)
+
+
+@confirm
+def on_business(hit: Hit) -> bool:
+    """What was dropped is about a matter of business ("the instructions about parking"), not about a model's conduct."""
+    topic = _TOPIC.search(hit.after())
+    return bool(topic) and not _MODEL_TOPIC.search(topic["topic"])
+
+
 @factory
 def preceded(pattern: str) -> Confirm:
     """``pattern`` (RE2, any letter case) matches right before the value, white space and punctuation aside."""
