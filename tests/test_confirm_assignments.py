@@ -164,3 +164,53 @@ def test_a_vendor_s_token_is_left_to_its_own_rule() -> None:
     assert is_vendor_token(token)
     assert not holds("secret_value", token, "token=")
     assert not is_vendor_token("ghp_short")
+
+
+@pytest.mark.parametrize(
+    ("value", "after"),
+    [
+        ("XDgV2", "&MknD0G"),
+        ("K7&wZ2rT9x", ""),
+        ("Kq7wZ2", '&rT9"'),
+        ("Kq7&wZ2rT9", "&limit=5"),
+        ("Kq7wZ2rT9x", "&amp;"),
+    ],
+)
+def test_an_ampersand_ends_a_password_only_before_a_parameter(value: str, after: str) -> None:
+    assert holds("password_value", value, "password: ", after)
+
+
+def test_what_follows_an_ampersand_in_a_query_is_no_part_of_the_password() -> None:
+    assert not holds("password_value", "abc", "https://x.test/?pwd=", "&limit=2024")
+    assert not holds("password_value", "abc&limit=2024Q4x", "https://x.test/?pwd=")
+
+
+@pytest.mark.parametrize("value", ["cZzsKtucGTjC", "KFLGW?Tbkenl", "hv7#Lq2xTn", "Sommer2031"])
+def test_a_sentence_can_hold_a_password(value: str) -> None:
+    assert holds("prose_password", value, "the password is ")
+
+
+@pytest.mark.parametrize("value", ["administrator", "YouTube", "required", "Authentication!", "confirmPassword"])
+def test_a_word_in_a_sentence_is_no_password(value: str) -> None:
+    assert not holds("prose_password", value, "the password is ")
+
+
+def test_behind_a_dash_a_word_with_a_number_is_no_password() -> None:
+    assert not holds("strong_password", "Windows11", "reset a password - ")
+    assert holds("strong_password", "Windows#11x", "password - ")
+
+
+@pytest.mark.parametrize("value", ["amber-falcon-lake-4821", "winter_rocket_275711", "marble-otter-9f3a61"])
+def test_words_with_a_number_are_a_secret_under_the_name_of_an_application_s_secret(value: str) -> None:
+    assert holds("secret_value", value, "clientSecret: ")
+    assert not holds("secret_value", value, "secret: ")
+
+
+@pytest.mark.parametrize("value", ["rise_to_the_sky_2024", "kv-prod-client-secret-48213", "my-app-secret-4821"])
+def test_words_that_tell_where_a_secret_is_kept_are_none(value: str) -> None:
+    assert not holds("secret_value", value, "clientSecret: ")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("change password to ", True), ("forgot password to ", False)])
+def test_a_verb_before_the_name_can_set_a_password(name: str, expected: bool) -> None:
+    assert holds("assigned_name", "Kq7wZ2rT9x", name) is expected

@@ -1,9 +1,14 @@
 """Second looks at identifiers: what names a value, what it is part of, and the checks that are written here."""
 
+import random
+
+import phonenumbers
 import pytest
+from stdnum import luhn
 
 from sentra import confirm
 from sentra.confirm import Hit, parse
+from sentra.confirm.cards import luhn_holds
 from sentra.confirm.tables import column_header
 from sentra.confirm.wallets import base58check, keccak256
 from sentra.ruleset import compile_pattern, word_pattern
@@ -142,3 +147,78 @@ def test_a_far_header_costs_no_more_than_a_near_one() -> None:
 @pytest.mark.parametrize("name", ["customerSsn", "customer_ssn", "SSNNumber", "ssn1"])
 def test_context_words_are_found_inside_names(name: str) -> None:
     assert parse("context")(hit(f"{name}: 5", "5"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<tr><td>СНИЛС</td><td>{v}</td></tr>", "<b>СНИЛС</b> {v}<br/>", "<p><strong>СНИЛС:</strong> <span>{v}</span></p>"],
+)
+def test_markup_between_a_name_and_its_value_says_nothing(text: str) -> None:
+    text = text.format(v="106-522-049 15")
+    buffer = text.encode()
+    start = buffer.index(b"106-")
+    context = compile_pattern(word_pattern(["снилс"]))
+    assert parse("label")(Hit(buffer, start, start + 14, 0, len(buffer), context))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Message-ID: <f3a90c1d7be24458@mail.acme.test>",
+        "In-Reply-To: <1718033.55.acme@mail.acme.test>",
+        '"internetMessageId": "<DB7PR04MB51@mail.acme.test>"',
+        "<9d1f22ab30c74e7188f2@mail.acme.test>",
+    ],
+)
+def test_an_id_of_a_mail_is_no_mailbox(text: str) -> None:
+    value = text.partition("<")[2].partition(">")[0]
+    assert not parse("email_address")(hit(text, value))
+
+
+@pytest.mark.parametrize(
+    "text", ["From: Ann Lee <ann.lee@mail.acme.test>", "<ann2024@mail.acme.test>", "to ann.lee@mail.acme.test"]
+)
+def test_a_mailbox_in_angle_brackets_is_one(text: str) -> None:
+    value = next(word.strip("<>") for word in text.split() if "@" in word)
+    assert parse("email_address")(hit(text, value))
+
+
+def test_the_luhn_check_agrees_with_the_library_s() -> None:
+    rng = random.Random(11)
+    numbers = ["".join(rng.choices("0123456789", k=rng.randint(8, 19))) for _ in range(3_000)]
+    assert [luhn_holds(number) for number in numbers] == [luhn.is_valid(number) for number in numbers]
+
+
+def test_example_numbers_of_every_region_have_a_length_that_is_possible() -> None:
+    examples = filter(None, map(phonenumbers.example_number, phonenumbers.SUPPORTED_REGIONS))
+    written = [phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.INTERNATIONAL) for n in examples]
+    missed = [number for number in written if not parse("phone_international")(hit(number, number))]
+    assert missed == []
+
+
+@pytest.mark.parametrize("text", ["+999123456789", "+210 5551234", "+49 12", "+4915112345678901234"])
+def test_a_number_without_a_country_or_of_no_possible_length_is_no_phone(text: str) -> None:
+    assert not parse("phone_international")(hit(text, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5323 4532 0151 1283 0366 541D 542D", "4532 0151 1283 0366"),
+        ("\n541D 4532 0151 1283 0366\n", "4532 0151 1283 0366"),
+    ],
+)
+def test_groups_in_a_table_of_codes_are_no_card(text: str, value: str) -> None:
+    assert not parse("uncoded")(hit(text, value))
+
+
+@pytest.mark.parametrize(
+    "text", ["4532 0151 1283 0366 12/27 123", "card 4532 0151 1283 0366", "4532 0151 1283 0366 ok"]
+)
+def test_a_card_before_its_date_stands_alone(text: str) -> None:
+    assert parse("uncoded")(hit(text, "4532 0151 1283 0366"))
+
+
+def test_a_letter_beside_a_letter_of_another_script_belongs_to_a_word() -> None:
+    assert not parse("standalone")(hit("hàng 12345678 zủa", "12345678 z"))
+    assert parse("standalone")(hit("身份證A123456789號", "A123456789"))

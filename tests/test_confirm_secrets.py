@@ -278,3 +278,18 @@ def test_a_shared_access_signature_needs_two_more_parts() -> None:
 
 def test_every_seed_has_eight_characters() -> None:
     assert {len(seed) for seeds in tokens_module.AZURE_SEEDS.values() for seed in seeds} == {8}
+
+
+def test_a_run_of_zero_bytes_in_a_long_key_is_no_filler() -> None:
+    key = fill("{b62:52}", random.Random(3)) + "JQQJ99BLACAAAAAAAAAAAAAASAZDO3xAI"
+    assert not is_placeholder(key)
+
+
+@pytest.mark.parametrize("value", ["ghp_" + "A" * 36, "A" * 60, "key-AAAAAAAA-b"])
+def test_a_run_of_one_letter_is_filler_elsewhere(value: str) -> None:
+    assert is_placeholder(value)
+
+
+@pytest.mark.parametrize("value", ["tok_123456ab", "x987654y", "key-abcdefgh", "zyxwvu-1"])
+def test_a_stretch_of_the_alphabet_or_of_the_digits_is_filler(value: str) -> None:
+    assert is_placeholder(value)

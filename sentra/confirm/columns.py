@@ -10,6 +10,7 @@ LEAST_HEADS = 2
 MOST_WORDS, MOST_NAME, MOST_DIGITS = 4, 40, 2
 _DIGITS = frozenset(b"0123456789")
 _MARKS = frozenset("=:(){}[]<>\"'$@!?+")
+_SENTENCE = frozenset(("a", "an", "and", "but", "can", "for", "may", "must", "or", "the", "to", "with", "you"))
 _DELIMITERS = (b"|", b"\t", b";", b",")
 _WRAPPING = b" \t\r\"'`*"
 
@@ -56,7 +57,9 @@ def _like_header(head: bytes) -> bool:
 def _names_secret(head: bytes) -> bool:
     words = head.strip(_WRAPPING).decode("utf-8", "replace").split()
     name = "_".join(words)
-    short = 0 < len(words) <= MOST_WORDS and len(name) <= MOST_NAME and _MARKS.isdisjoint(name)
+    short = len(words) <= MOST_WORDS and 0 < len(name) <= MOST_NAME and _MARKS.isdisjoint(name)
+    if not _SENTENCE.isdisjoint(words):
+        return False
     return short and mentions_secret(name) and secret_name(name)
 
 
