@@ -90,11 +90,11 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def running(
-    folder: Path, config: Any = None, *, trust: ssl.SSLContext | None = None, **settings: str
+    folder: Path, config: Any = None, *, trust: ssl.SSLContext | None = None, module: str = "sentra", **settings: str
 ) -> Iterator[Server]:
     """``sentra serve`` with two workers, ready to answer; stopped and its port closed at the end.
 
-    With ``trust`` it is spoken to by TLS.
+    With ``trust`` it is spoken to by TLS. ``module`` runs in place of the service's own.
     """
     port = int(settings.get("PORT", free_port()))
     env = environment(folder, **({"SENTRA_WORKERS": "2", "PORT": str(port)} | settings))
@@ -102,7 +102,7 @@ def running(
         (folder / "config.json").write_bytes(msgspec.json.encode(config))
         env["SENTRA_PLUGIN_CONFIG"] = str(folder / "config.json")
     with (folder / "stdout.log").open("wb") as out, (folder / "stderr.log").open("wb") as err:
-        process = subprocess.Popen([sys.executable, "-m", "sentra", "serve"], env=env, stdout=out, stderr=err)
+        process = subprocess.Popen([sys.executable, "-m", module, "serve"], env=env, stdout=out, stderr=err)
         server = Server(process, port, folder, trust)
         try:
             wait_ready(server)
