@@ -222,3 +222,12 @@ def test_a_card_before_its_date_stands_alone(text: str) -> None:
 def test_a_letter_beside_a_letter_of_another_script_belongs_to_a_word() -> None:
     assert not parse("standalone")(hit("hàng 12345678 zủa", "12345678 z"))
     assert parse("standalone")(hit("身份證A123456789號", "A123456789"))
+
+
+@pytest.mark.parametrize("text", ["404-586-1747 ext. 44", "404.586.1747", "(404) 586-1747", "1-404-586-1747"])
+def test_a_north_american_number_may_have_an_extension(text: str) -> None:
+    assert parse("phone_north_american")(hit(text, text))
+
+
+def test_a_paragraph_of_a_rule_is_no_phone() -> None:
+    assert not parse("phone_north_american")(hit("252.227-7013", "252.227-7013"))

@@ -42,7 +42,7 @@ def phone_north_american(hit: Hit) -> bool:
     digits = digits_of(main_number(hit.value))[-10:]
     if hit.before(1) == "+":
         return False
-    if digits[0] in "01" or digits[3] in "01" or len(set(digits)) < 3 or _paragraph(hit.value):
+    if digits[0] in "01" or digits[3] in "01" or len(set(digits)) < 3 or _paragraph(main_number(hit.value)):
         return False
     if any(c in hit.value for c in "-.()/\u2010\u2011\u2012\u2013"):
         return True
@@ -69,7 +69,7 @@ def phone_national(hit: Hit) -> bool:
 
 def _paragraph(value: str) -> bool:
     """Numbers of rules are set apart by a point first and a hyphen later, as in ``252.227-7013``."""
-    return "(" not in value and "." in value and "-" in value
+    return "(" not in value and 0 < value.find(".") < value.find("-")
 
 
 def main_number(text: str) -> str:

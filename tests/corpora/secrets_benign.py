@@ -84,6 +84,9 @@ FILLED = (
     "MAC 00:1a:2b:{hex:2}:{hex:2}:{hex:2}, serial {up:12}",
     "bucket key: exports/2025/03/{uuid}.parquet",
     "s3://acme-logs/AWSLogs/{d:12}/elasticloadbalancing/{hex:16}.gz",
+    "page_token,count\n{b62:32},4\n{b62:32},9\n",
+    "password_hash,user\n{hex:64},ann\n{hex:64},bob\n",
+    "id,sku,price\n{d:9},{up:3}-{d:5},{d:3}.{d:2}\n{d:9},{up:3}-{d:5},{d:3}.{d:2}\n",
     "file upload token count: {d:3}, keyword: {b62:6}",
 )  # fmt: skip
 """Ids and digests in their usual surroundings."""
@@ -190,6 +193,18 @@ FIXED = (
     "Key Result 1: raise NPS from 42 to 50",
     "FeatureFlag.PasswordlessLogin = true",
     "password_reset_url: https://acme.test/reset/start",
+    "fields = [\n    \"no_proxy\",\n    \"password\",\n    \"perl5lib_verbosity2\",\n]",
+    "It is unique within one document, but pass\nthe value X5rT9xwZ2, not its name, to the call",
+    "setting,password,note\nlength,required,12 characters\nhistory,10 kept,since 2024\n",
+    "token,lemma,count\nrunning,run,1204\nforgotten,forget,77\n",
+    "How to change a password - Windows11 and Office365",
+    "user guide / pass Windows11 setup; boarding pass XK83HD92 for gate 12",
+    "u: 12.5 m/s p: 1013.25hPa T: 21.4",
+    "Use a phrase as password; the wifi key is on the board in room 4.2",
+    "client_secret: kv-prod-client-secret-48213",
+    "git clone https://anna-maria.schmidt@git.acme.test/team/repository.git",
+    "enable password protection for the file; enable secret 5 rotation",
+    "the user is identified by 'email' or by 'customer_number2'",
     "The passenger: Miller-Jones2 has seat 14C; the compass points north.",
     "Please bypass the queue: ticket INC0012345, user ann.smith@acme.test",
 )  # fmt: skip
