@@ -48,7 +48,10 @@ class Call:
 
     def header(self, name: bytes) -> bytes | None:
         """The first header called ``name`` (lower case)."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     @property
     def ending(self) -> Headers:

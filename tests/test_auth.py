@@ -74,6 +74,14 @@ def test_header(values: tuple[bytes, ...], expected: str) -> None:
     assert outcome(static, authorization(*values)) == expected
 
 
+@pytest.mark.parametrize(("values", "expected"), HEADERS.values(), ids=HEADERS)
+def test_header_of_another_caller_after_one_that_was_admitted(values: tuple[bytes, ...], expected: str) -> None:
+    authenticator = Authenticator(settings(STRICT_AUTH_ALLOWED_TOKENS="token-1,token-2"))
+    for known in (b"Bearer token-1", b"Bearer token-2", b"Bearer token-2"):
+        assert outcome(authenticator, authorization(known)) == "static"
+    assert outcome(authenticator, authorization(*values)) == expected
+
+
 @given(st.lists(st.binary(max_size=40).map(lambda tail: b"Bearer " + tail) | st.binary(max_size=40), max_size=3))
 def test_any_header_is_one_visible_word_or_refused(values: list[bytes]) -> None:
     try:

@@ -45,6 +45,8 @@ class EmailBcc:
     def _found(self, request: AnalyzeRequest) -> Iterator[Finding]:
         if "mail" not in f"{request.tool_id} {request.tool_name}".casefold():
             return
+        if not _names_bcc(request.inputValues):
+            return
         left, characters = MAX_RECIPIENTS, MAX_CHARS
         for path, value in bcc_values(request):
             characters -= len(value)
@@ -52,6 +54,22 @@ class EmailBcc:
             left -= len(parts)
             if min(left, characters) < 0 or not all(domain_of(part) in self._domains for part in parts):
                 yield _finding(path, value)
+
+
+def _names_bcc(value: Any) -> bool:
+    """Whether some argument in ``value`` is a blind copy: most mails have none, and this is soon seen."""
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if _is_bcc(key):
+                    return True
+                if type(item) is not str:
+                    pending.append(item)
+        elif isinstance(value, list):
+            pending += value
+    return False
 
 
 def bcc_values(request: AnalyzeRequest) -> Iterator[tuple[Path, str]]:
