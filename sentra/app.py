@@ -39,6 +39,8 @@ FLUSH_SECONDS = 0.5
 RETIRE_SECONDS = 1.0
 WATCH_SECONDS = 0.2
 MAX_PATH = 512
+ALLOWED = Reply(200, JSON, wire.encode(AnalyzeResponse(blockAction=False)))
+ALLOWED_HEADERS = ALLOWED.headers
 CUT = Reply(400, JSON, wire.encode(ErrorResponse(4002, "the body ended before it was whole", 400)))
 """For a caller that is gone, or that only broke off its own message."""
 
@@ -71,12 +73,13 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
+            call = Call(scope, receive, time.monotonic())
             try:
-                reply = await self.reply(Call(scope, receive, time.monotonic()))
+                reply = await self.reply(call)
             except ClientGone:
-                self.metrics.client_gone()
+                self._gone(call)
                 reply = CUT
-            headers = reply.headers
+            headers = ALLOWED_HEADERS if reply is ALLOWED and not self.stopping.begun else reply.headers
             if self.stopping.begun:
                 self.stopping.last_words(headers)
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -114,6 +117,21 @@ class App:
         body = wire.encode(ErrorResponse(error.code, error.message, error.status, error.diagnostics))
         extra = self._due(error, call)
         return Reply(error.status, JSON, body, extra + (CLOSE if error.status == 408 else call.ending))
+
+    def _gone(self, call: Call) -> None:
+        """Count and record a caller that was gone before there was an answer."""
+        self.metrics.client_gone()
+        if call.scope["path"].endswith(ANALYZE):
+            seconds = time.monotonic() - call.started
+            self.recorder.record(
+                Event(
+                    outcome="error",
+                    correlation_id=call.correlation_id,
+                    seconds=seconds,
+                    auth_ms=call.auth_ms,
+                    dropped=True,
+                )
+            )
 
     def _due(self, error: RequestError, call: Call) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that HTTP asks for beside some statuses."""
@@ -205,7 +223,10 @@ class App:
         if not recorded and self.settings.on_audit_failure == "block":
             decision = structs.replace(decision, blocked=True, withheld=False)
         self.metrics.decided(decision, seconds, {"auth": call.auth_ms, "decode": call.decode_ms})
-        self._warn_slow(decision)
+        if decision.late or max(decision.plugin_timings.values(), default=0.0) > self.settings.plugin_warn_ms:
+            self._warn_slow(decision)
+        if not decision.blocked:
+            return ALLOWED
         return Reply(200, JSON, wire.encode(answer(decision, context, assembly.pipeline, self.settings.response_shape)))
 
     def _warn_slow(self, decision: Decision) -> None:
