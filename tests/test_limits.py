@@ -452,6 +452,27 @@ def test_load_over_the_bounds_is_shed_as_the_operator_wants(
     assert ask(app, [encoded()]).body == b'{"blockAction":false}'
 
 
+def test_a_caller_that_is_gone_leaves_a_record_of_it(tmp_path: Path) -> None:
+    app = application(tmp_path)
+
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer t"), (b"x-ms-correlation-id", b"c-1"), (b"content-length", b"5")]
+    for path in ("/analyze-tool-execution", "/validate"):
+        scope = {"type": "http", "path": path, "method": "POST", "query_string": b"api-version=1", "headers": headers}
+        asyncio.run(app(scope, gone, send))
+    app.recorder.close()
+    (record,) = [msgspec.json.decode(line) for line in (tmp_path / "t.jsonl").read_bytes().splitlines()]
+    assert (record["dropped"], record["outcome"], record["correlationId"]) == (True, "error", "c-1")
+    assert [message["status"] for message in sent if "status" in message] == [400, 400]
+
+
 def test_a_sender_without_end_gets_its_verdict_and_is_cut(tmp_path: Path) -> None:
     with running(tmp_path, SENTRA_ON_OVERSIZE="block", **SMALL) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
