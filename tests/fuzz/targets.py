@@ -1,6 +1,6 @@
 """All targets by name."""
 
-from tests.fuzz import admission, judging, scanning
+from tests.fuzz import admission, judging, outside, scanning
 from tests.fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -14,5 +14,7 @@ TARGETS: dict[str, Target] = {
         scanning.CONFIG,
         admission.TOKEN,
         admission.KEYS,
+        outside.FORWARD,
+        outside.REPLY,
     )
 }
