@@ -92,6 +92,10 @@ class Inspection:
                 chosen.append((first, last))
         return chosen
 
+    def holds_nul(self) -> bool:
+        """Whether there is a NUL in some text. Each separator has one too, and counting them takes longer than to look."""
+        return self._layout.holds_nul()
+
     def segment_at(self, offset: int) -> int:
         """Index of the segment that holds the byte at ``offset``, or that the separator there follows."""
         return bisect_right(self._layout.starts, offset) - 1
@@ -120,6 +124,11 @@ class _Layout:
         else:
             self.buffer = SEPARATOR.join([text.encode("utf-8", "replace") for text in texts])
         self._starts: list[int] | None = None
+
+    def holds_nul(self) -> bool:
+        if self.buffer.isascii():
+            return "\x00" in "".join(self._texts)
+        return any("\x00" in text for text in self._texts)
 
     @property
     def starts(self) -> list[int]:

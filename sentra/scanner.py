@@ -80,7 +80,7 @@ class Scanner:
         for number in gates:
             for index in _segments_with(layer, self._finders[number]):
                 found.setdefault(index, set()).add(self._gates[number])
-        if layer.buffer.count(0) >= len(layer.segments) > 0:
+        if layer.holds_nul():
             for index, segment in enumerate(layer.segments):
                 if "\x00" in segment.text:
                     found.setdefault(index, set()).add(DECODERS[0].pattern)

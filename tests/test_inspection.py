@@ -142,6 +142,11 @@ def test_segments_stand_in_the_order_of_their_sources(message: Any, turns: Any, 
     assert sum(last - first for first, last in inspection.ranges.values()) == len(places)
 
 
+@given(st.lists(st.text("a\x00\né", max_size=4), max_size=6))
+def test_a_nul_in_a_text_is_told_from_those_between_texts(values: list[str]) -> None:
+    assert inspected(values).holds_nul() is any("\x00" in value for value in values)
+
+
 def test_segments_are_made_once() -> None:
     segments = inspected({"a": "b"}).segments
     assert segments[0] is segments[-1]
