@@ -111,7 +111,7 @@ class App:
                     seconds=seconds,
                     auth_ms=call.auth_ms,
                     error_code=error.code,
-                    decision=limits.decision(error, self.settings) if isinstance(error, LimitError) else None,
+                    decision=self._cause(error),
                 )
             )
         body = wire.encode(ErrorResponse(error.code, error.message, error.status, error.diagnostics))
@@ -133,6 +133,12 @@ class App:
                 )
             )
 
+    def _cause(self, error: RequestError) -> Decision | None:
+        """What the record tells beside the code: the limit that was exceeded, or why the caller was refused."""
+        if isinstance(error, LimitError):
+            return limits.decision(error, self.settings)
+        return Decision(blocked=False, errors=(f"auth: {error.cause}",)) if error.cause else None
+
     def _due(self, error: RequestError, call: Call) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that HTTP asks for beside some statuses."""
         if error.status == 405:
@@ -148,7 +154,7 @@ class App:
             self.authenticator.admit(call.headers)
         except Refused as refused:
             self.metrics.auth_failure(refused.cause)
-            raise RequestError(401, 2001, "the bearer token is missing or not accepted") from None
+            raise RequestError(401, 2001, "the bearer token is missing or not accepted", cause=refused.cause) from None
         finally:
             call.auth_ms = (time.perf_counter() - started) * 1000
         if not _api_version(call.scope["query_string"]):

@@ -23,15 +23,18 @@ class EngineError(SentraError):
 class RequestError(SentraError):
     """The caller's mistake: answered with the contract's error object, never judged.
 
-    ``code`` is the contract's ``errorCode``, ``status`` the HTTP status.
+    ``code`` is the contract's ``errorCode``, ``status`` the HTTP status. ``cause`` is for records, not for the caller.
     """
 
-    def __init__(self, status: int, code: int, message: str, diagnostics: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: int, message: str, diagnostics: str | None = None, cause: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.diagnostics = diagnostics
+        self.cause = cause
 
 
 class LimitError(RequestError):

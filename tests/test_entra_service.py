@@ -80,6 +80,18 @@ def test_the_age_of_the_signing_keys_is_told(service: Server) -> None:
     eventually(lambda: 0 < age() < 3600)
 
 
+def test_the_record_of_a_refused_request_tells_its_cause(service: Server) -> None:
+    named = {"Authorization": f"Bearer {REFUSED['audience']}", "x-ms-correlation-id": "refused"}
+    httpx.post(f"{service.url}/analyze-tool-execution{QUERY}", headers=named, json=request_with())
+
+    def told() -> list[tuple[Any, ...]]:
+        lines = [line for line in service.telemetry if line["correlationId"] == "refused"]
+        return [(line["outcome"], line["errorCode"], line["errors"]) for line in lines]
+
+    eventually(lambda: told() != [])
+    assert told() == [("error", 2001, ["auth: audience"])]
+
+
 def test_two_authorization_headers_are_refused_although_both_are_good(service: Server) -> None:
     good = f"Bearer {token(claims_v1())}"
     assert analyze(service, good, good).status_code == 401
