@@ -3,6 +3,7 @@
 What a rule found is decided here alone, in linear time; an exceeded cap is a finding, not silence.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ CONFIRM_SECONDS = 0.2
 COLLECT_SECONDS = 0.1
 CPU_CHECK_EVERY = 8
 UNTIMED = 256 << 10
+
+_WORD = re.compile(rb"[A-Za-z0-9_]*")
+_NOWHERE = Segment("input", (None, ""), "", start=-1, end=-1)
 
 
 class Exceeded(Exception):
@@ -142,11 +146,12 @@ class Compiled:
         allowance.take(CONFIRM_COST)
         hit = Hit(buffer, start, end, segment.start, segment.end, self._context)
         try:
-            if not all(check(hit) for check in self._confirms):
-                return None
+            for check in self._confirms:
+                if not check(hit):
+                    return None
         except Exception as error:
             allowance.failed[self.rule.id] = type(error).__name__
-        value = hit.value.encode("utf-8", "replace")
+        value = hit.value.encode("utf-8", "replace") if self.allow else b""
         return None if any(pattern.fullmatch(value) for pattern in self.allow) else hit.value
 
 
@@ -210,21 +215,24 @@ def _first_match(layer: Inspection, compiled: Compiled, ranges: Sequence[tuple[i
 def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowance: Allowance) -> Iterator[Finding]:
     """Matches in the buffer from ``low`` to ``high``; one that crosses a segment's end is sought inside it again."""
     pattern, group, buffer = compiled.prepare(), compiled.group, layer.buffer
+    segment = _NOWHERE
     while low < high:
         match = pattern.search(buffer, low, high)
-        allowance.take((match.end() if match else high) - low)
+        start, end = match.span() if match else (high, high)
+        allowance.take(end - low)
         if match is None:
             return
-        start, end = match.span()
-        segment = layer.segments[layer.segment_at(start)]
+        if not segment.start <= start <= segment.end:
+            segment = layer.segments[layer.segment_at(start)]
         if end > segment.end:
             if start < segment.end and high > segment.end:
                 yield from _search(layer, compiled, max(low, segment.start), segment.end, allowance)
             low = segment.end + 1
             continue
-        value = compiled.holds(buffer, segment, match.start(group), match.end(group), allowance)
+        first, last = match.span(group) if group else (start, end)
+        value = compiled.holds(buffer, segment, first, last, allowance)
         if value is not None:
-            yield finding(compiled.rule, layer.span(segment, match.start(group), match.end(group)), value)
+            yield finding(compiled.rule, layer.span(segment, first, last), value)
             low = max(end, start + 1)
         else:
             low = _next_word(buffer, start, end)
@@ -255,13 +263,8 @@ def _under(segment: Segment, argument: str) -> bool:
 
 def _next_word(buffer: bytes, start: int, end: int) -> int:
     """Where to look on after a match that was not confirmed: behind its first word, as the next one may be true."""
-    position = start
-    while position < end and buffer[position] in _WORD:
-        position += 1
-    return min(position + 1, end) if end > start else start + 1
-
-
-_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+    word = _WORD.match(buffer, start, end)
+    return min((word.end() if word else start) + 1, end) if end > start else start + 1
 
 
 def exceeded(rule: Rule, span: Span) -> Finding:
