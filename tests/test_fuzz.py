@@ -13,25 +13,29 @@ import msgspec
 import pytest
 
 from sentra import entra, masking, wire
+from sentra.metrics import Metrics
 from sentra.pipeline import Pipeline
 from sentra.scanner import Scanner
 from tests.conftest import request_with
-from tests.fuzz import corpus, mutation, samples
+from tests.fuzz import corpus, judging, mutation, samples, scanning
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.findings import FINDINGS, Past
+from tests.fuzz.service import recording
 from tests.fuzz.target import Broken, Target
 from tests.fuzz.targets import TARGETS
 
 SECRET = "AKIA" + "Q5RT2YWXK3LM7PNB"
 LEAST_KEPT = {
-    "request": 100,
-    "records": 100,
+    "request": 200,
+    "records": 200,
     "repeated": 20,
     "call": 20,
-    "text": 100,
-    "config": 30,
-    "token": 15,
+    "text": 200,
+    "config": 20,
+    "token": 20,
     "keys": 5,
+    "forward": 10,
+    "reply": 10,
 }
 
 
@@ -84,10 +88,21 @@ BREAKS: list[tuple[str, object, str, Callable[..., Any], bytes]] = [
 def test_a_broken_promise_is_noticed(
     name: str, owner: object, attribute: str, instead: Any, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scanning, "SHARE", 1)
     TARGETS[name].check(data)
     monkeypatch.setattr(owner, attribute, instead)
     with pytest.raises(Broken):
         TARGETS[name].check(data)
+
+
+def test_a_label_that_tells_a_value_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "METRICS_SHARE", 1)
+    TARGETS["records"].check(BLOCKED)
+    monkeypatch.setattr(Metrics, "decided", lambda self, *told: self._cell("sentra_errors_total", SECRET).inc())
+    with pytest.raises(Broken, match="label"):
+        TARGETS["records"].check(BLOCKED)
+    recording().close()
+    recording.cache_clear()
 
 
 def same(data: bytes) -> bytes:

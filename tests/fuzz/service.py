@@ -1,27 +1,34 @@
 """The application in this process with every rule on, and what it recorded of the last request."""
 
 import asyncio
+import atexit
 import logging
+import re
 import tempfile
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from sentra import ruleset
 from sentra.app import App, create_app
 from sentra.calls import JSON
 from sentra.config import load_settings
 from sentra.findings import Decision, Finding
 from sentra.log import JsonFormatter
-from sentra.plugins import Context
+from sentra.plugins import BUILTIN, Context
+from sentra.plugins.email_bcc import RULE_ID as EMAIL_RULE
+from sentra.records import Phases
 from sentra.telemetry import Event
 from tests.conftest import CACHE
 from tests.fuzz.samples import CONFIG
 from tests.fuzz.target import demand
 
 TOKEN = "fuzz-token-0123456789"
+_LABEL = re.compile(rb'="([^"]*)"')
+LIMITS = ("size", "depth", "segments", "text", "concurrency", "bytes", "wait")
 ENOUGH = "600000"
 """A time budget in milliseconds that never runs out, so that verdicts do not depend on the machine."""
 
@@ -86,9 +93,15 @@ class Service:
         self.app.recorder = self  # type: ignore[assignment]
         self._records = records
         self._loop = asyncio.new_event_loop()
+        atexit.register(self._loop.close)
         self._log = Log()
+        self._first_labels = frozenset(self.labels())
 
     why_not = None
+
+    def close(self) -> None:
+        """End it; it must not be asked again."""
+        self._loop.close()
 
     def record(self, event: Event) -> bool:
         """Stand before the recorder, so that what it is told can be looked at."""
@@ -109,6 +122,19 @@ class Service:
     def tool(self) -> str:
         """Id and name of the last request's tool."""
         return f"{self.context.request.tool_id} {self.context.request.tool_name}" if self.context is not None else ""
+
+    def labels(self) -> set[str]:
+        """The values of all labels in the metrics."""
+        self.app.metrics.flush()
+        return {found.decode() for found in _LABEL.findall(self.app.metrics.render("")[1])}
+
+    @cached_property
+    def known_labels(self) -> frozenset[str]:
+        """What labels may say: what they said before the first request, and names of ours."""
+        plugins = [plugin.name for plugin in self.pipeline.plugins]
+        ids = [entry.id for builtin in BUILTIN for entry in ruleset.shipped(builtin.name).entries]
+        ids += [compiled.rule.id for compiled in self.pipeline.scanner.rules]
+        return self._first_labels.union(ids, plugins, Phases.__struct_fields__, [EMAIL_RULE], LIMITS)
 
     @property
     def log(self) -> list[str]:
