@@ -21,6 +21,7 @@ from sentra.definitions import Definition
 from sentra.engine import UTF8
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Mode, Source
+from sentra.locate import Compiled
 from sentra.operator_rules import domain_rules, keyword_rules, policy_rules
 from sentra.pipeline import Clock, Pipeline
 from sentra.plugins import BUILTIN, BY_NAME, Builtin, Plugin
@@ -29,7 +30,6 @@ from sentra.plugins.email_bcc import EmailBcc
 from sentra.plugins.external import ExternalHttp
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
-from sentra.locate import Compiled
 from sentra.scanner import Scanner
 from sentra.transport import tls_problems
 

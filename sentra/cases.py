@@ -7,10 +7,10 @@ from typing import NamedTuple
 from sentra.errors import ConfigError
 from sentra.findings import Finding, Source
 from sentra.inspection import Inspection, Path, Segment
+from sentra.locate import Compiled
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Case, Combination, Pack, Rule
-from sentra.locate import Compiled
 from sentra.scanner import Scanned, Scanner
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 

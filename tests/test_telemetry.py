@@ -18,12 +18,12 @@ from sentra.config import PolicyRule, Settings
 from sentra.errors import ConfigError
 from sentra.findings import SOURCES, Decision, Finding, Mode, Span, Verdict
 from sentra.journal import Journal
+from sentra.locate import Compiled
 from sentra.operator_rules import policy_rules
 from sentra.pipeline import Pipeline
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.records import schemas
-from sentra.locate import Compiled
 from sentra.scanner import Scanner
 from sentra.telemetry import Event, Recorder
 from tests.conftest import payload, request_with
