@@ -20,7 +20,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from sentra.errors import ConfigError
 from sentra.findings import Decision, Verdict
-from sentra.metrics import DEFINITIONS, Definition, Metrics, claim_slot, prepare_folder
+from sentra.metrics import DEFINITIONS, Definition, Metrics, claim_slot, counting, prepare_folder
 from sentra.metrics.counting import MAX_RULES
 from sentra.metrics.files import GAUGE_FILE_BYTES, Slot
 
@@ -163,6 +163,7 @@ def test_a_time_beyond_the_last_bound_is_still_counted(counted: Metrics) -> None
 
 def test_a_plugin_that_judged_has_an_error_count_of_zero(counted: Metrics) -> None:
     counted.decided(TIMED, 0.001)
+    counted.flush()
     assert value(counted, "sentra_plugin_errors_total", plugin="secrets") == 0
 
 
@@ -201,6 +202,16 @@ def test_refused_callers_are_counted_by_cause(counted: Metrics) -> None:
     counted.auth_failure("missing")
     counted.auth_failure("missing")
     assert value(counted, "sentra_auth_failures_total", cause="missing") == 2
+
+
+def test_what_was_gathered_in_batches_and_since_is_in_the_totals(counted: Metrics) -> None:
+    for _ in range(2 * counting.GATHERED + 3):
+        counted.decided(TIMED, 0.001)
+    counted.flush()
+    counted.flush()
+    for name, labels in (("request", {}), ("plugin", {"plugin": "secrets"}), ("phase", {"phase": "scan"})):
+        count = value(counted, f"sentra_{name}_duration_seconds_count", **labels)
+        assert count == 2 * counting.GATHERED + 3
 
 
 def test_a_request_is_in_flight_until_its_block_is_left(counted: Metrics) -> None:
@@ -505,7 +516,7 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from sentra.findings import Decision, Verdict
-from sentra.metrics import Metrics, claim_slot
+from sentra.metrics import counting, Metrics, claim_slot
 folder, workers = Path(sys.argv[1]), int(sys.argv[2])
 slot = claim_slot(folder)
 metrics = Metrics(folder, workers)

@@ -11,7 +11,9 @@ import fcntl
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from mmap import mmap
 from pathlib import Path
+from struct import Struct
 from typing import Any, Protocol, cast
 
 from prometheus_client.metrics_core import Metric
@@ -23,11 +25,15 @@ from sentra.errors import ConfigError
 FILE_BYTES = {"counter": 524_288, "histogram": 262_144}
 GAUGE_FILE_BYTES = 65_536
 _OURS = re.compile(r"(?:counter|histogram|gauge_[a-z]+)_[a-z0-9]+\.db|slot-\d+\.lock|claim\.lock|.+\.db\.tmp")
+_write = Struct("dd").pack_into  # a value and its time, as the format has them
 _SLOT = re.compile(r"s(\d+)\.db\Z")
 
 
 class _Mapped(Protocol):
-    """What is used of prometheus-client's untyped ``MmapedDict``."""
+    """What is used of prometheus-client's untyped ``MmapedDict``. Its map is another one when the file has grown."""
+
+    _m: mmap
+    _positions: dict[str, int]
 
     def read_value(self, key: str) -> tuple[float, float]: ...
     def write_value(self, key: str, value: float, timestamp: float) -> None: ...
@@ -78,15 +84,16 @@ class Slot:
 class Cell:
     """One number in a file. Not for use by several threads."""
 
-    __slots__ = ("_file", "_key", "value")
+    __slots__ = ("_file", "_key", "_place", "value")
 
     def __init__(self, file: _Mapped, key: str):
         self._file, self._key = file, key
         self.value: float = file.read_value(key)[0]
+        self._place = file._positions[key]
 
     def inc(self, amount: float = 1.0) -> None:
         self.value += amount
-        self._file.write_value(self._key, self.value, 0.0)
+        _write(self._file._m, self._place, self.value, 0.0)
 
     def set(self, value: float, at: float = 0.0) -> None:
         """``at`` is a Unix time, for gauges of which the most recent one counts."""
