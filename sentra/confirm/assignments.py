@@ -124,7 +124,7 @@ def secret_value(hit: Hit) -> bool:
         return drawn or (classes(value) == 4 and not _SYMBOLS.isdisjoint(value))
     if not digits:
         return len(value) >= 20 and classes(value) >= 2 and shannon(value) >= 3.7
-    return shannon(value) >= _least_entropy(value)
+    return shannon(value) >= (3.2 if 14 <= len(value) < 16 and strong_name(hit) else _least_entropy(value))
 
 
 def _least_entropy(value: str) -> float:
