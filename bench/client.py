@@ -28,12 +28,15 @@ def message(body: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One request under way at a time. An answer, or the end of the connection, calls ``owner.answered``."""
+    """One request under way at a time. Its answer, or the end of the connection before it, calls ``owner.answered``.
+
+    The end of the connection, which the server may ask for with an answer, calls ``owner.lost``.
+    """
 
     def __init__(self, owner: Any):
         self._owner, self._buffer = owner, b""
         self.transport: Any = None
-        self.due = 0.0
+        self.due, self.waiting = 0.0, False
         self.status, self.body = 0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,16 +52,20 @@ class Connection(asyncio.Protocol):
         if len(self._buffer) < end + 4 + length:
             return
         self.status, self.body = int(head[9:12]), self._buffer[end + 4 : end + 4 + length]
-        self._buffer = b""
+        self._buffer, self.waiting = b"", False
+        if b"connection: close" in head:
+            self.transport.close()
         self._owner.answered(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.status, self.body = 0, b""
-        self._owner.answered(self)
+        if self.waiting:
+            self.status, self.body, self.waiting = 0, b"", False
+            self._owner.answered(self)
+        self._owner.lost()
 
     def send(self, data: bytes, due: float) -> None:
         """Send a whole request that was due at ``due`` on the performance counter."""
-        self.due = due
+        self.due, self.waiting = due, True
         self.transport.write(data)
 
 
@@ -69,12 +76,36 @@ class _Loop:
         self.data, self.total, self.count, self.errors = data, total, 0, 0
         self.done = asyncio.Event()
         self.first: tuple[int, bytes] = (0, b"")
+        self.port = 0
+        self.opened: list[Connection] = []
+        self._opening: set[asyncio.Task[None]] = set()
 
     async def connect(self, port: int, connections: int) -> list[Connection]:
+        self.port = port
+        return [await self._connect() for _ in range(connections)]
+
+    async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        return [
-            (await loop.create_connection(lambda: Connection(self), "127.0.0.1", port))[1] for _ in range(connections)
-        ]
+        _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.port)
+        self.opened.append(connection)
+        return connection
+
+    def lost(self) -> None:
+        """Open another connection in place of one that ended."""
+        if not self.done.is_set():
+            task = asyncio.get_running_loop().create_task(self._replace())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _replace(self) -> None:
+        with contextlib.suppress(OSError):
+            self.ready(await self._connect())
+
+    def close(self) -> None:
+        """End all connections."""
+        self.done.set()
+        for connection in self.opened:
+            connection.transport.abort()
 
     def answered(self, connection: Connection) -> None:
         if self.done.is_set():
@@ -88,6 +119,11 @@ class _Loop:
             self.done.set()
 
     def settle(self, connection: Connection) -> None:
+        """A request on ``connection`` has its answer."""
+        raise NotImplementedError
+
+    def ready(self, connection: Connection) -> None:
+        """A new ``connection`` can take a request."""
         raise NotImplementedError
 
 
@@ -98,6 +134,8 @@ class _Closed(_Loop):
         if self.sent < self.total and not connection.transport.is_closing():
             self.sent += 1
             connection.send(self.data, 0.0)
+
+    ready = settle
 
 
 class Burst(msgspec.Struct, frozen=True):
@@ -121,8 +159,7 @@ def closed_loop(port: int, body: bytes, total: int, connections: int = 8, limit:
             loop.settle(connection)
         await asyncio.wait_for(loop.done.wait(), limit)
         seconds = time.perf_counter() - started
-        for connection in opened:
-            connection.transport.abort()
+        loop.close()
         return Burst(loop.count, loop.errors, seconds, *loop.first)
 
     return uvloop.run(run())
@@ -138,7 +175,12 @@ class _Open(_Loop):
 
     def settle(self, connection: Connection) -> None:
         self.latencies.append(time.perf_counter() - connection.due)
-        if self.queue and not connection.transport.is_closing():
+        self.ready(connection)
+
+    def ready(self, connection: Connection) -> None:
+        if connection.transport.is_closing():
+            return
+        if self.queue:
             connection.send(self.data, self.queue.popleft())
         else:
             self.free.append(connection)
@@ -146,10 +188,12 @@ class _Open(_Loop):
     def due(self, moment: float) -> None:
         """A request is due: send it, or let it wait for a connection, its time running."""
         self.lateness.append(time.perf_counter() - moment)
-        if self.free:
-            self.free.popleft().send(self.data, moment)
-        else:
-            self.queue.append(moment)
+        while self.free:
+            connection = self.free.popleft()
+            if not connection.transport.is_closing():
+                connection.send(self.data, moment)
+                return
+        self.queue.append(moment)
 
 
 class Latencies(msgspec.Struct, frozen=True):
@@ -186,9 +230,7 @@ def open_loop(
         end = time.perf_counter() + grace
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(loop.done.wait(), max(0.0, end - time.perf_counter()))
-        loop.done.set()
-        for connection in opened:
-            connection.transport.abort()
+        loop.close()
         return _summary(loop, rate)
 
     return uvloop.run(run())
