@@ -155,7 +155,9 @@ def is_guid(text: str) -> bool:
 
 def canonical_audience(audience: str) -> str:
     """An audience for comparison: a client id in lower case, an address without its closing slash."""
-    return audience.lower() if is_guid(audience) else audience.removesuffix("/")
+    if is_guid(audience):
+        return audience.lower()
+    return audience.removesuffix("/") if "://" in audience else audience
 
 
 def split_token(token: bytes) -> tuple[Header, Claims]:

@@ -382,6 +382,7 @@ def test_a_refusal_holds_nothing_of_the_token() -> None:
         ("https://a.example/x/", "https://a.example/x", True),
         ("https://a.example/X", "https://a.example/x", False),
         (CLIENT.upper(), CLIENT, True),
+        (f"{CLIENT}/", CLIENT, False),
         ("https://a.example//", "https://a.example", False),
     ],
 )

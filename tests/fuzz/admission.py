@@ -121,7 +121,10 @@ def _acceptable(header: Any, claims: Any) -> bool:
         return False
     version, caller = ISSUERS.get(_str(claims, "iss"), ("", ""))
     tenant, audience = claims.get("tid"), _str(claims, "aud")
-    times: list[Any] = [claims.get("exp"), claims.get("nbf") or 0, claims.get("iat") or 0]
+    times: list[Any] = [
+        claims.get("exp"),
+        *(0 if claims.get(name) is None else claims[name] for name in ("nbf", "iat")),
+    ]
     if not all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in times):
         return False
     return (

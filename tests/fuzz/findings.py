@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+import msgspec
+
+from tests.jwks import CLIENT, claims_v2
+
 
 class Past(NamedTuple):
     """One input that broke a promise."""
@@ -11,6 +15,9 @@ class Past(NamedTuple):
     data: bytes
 
 
+_CLAIMS = {**claims_v2(1_800_000_000), "aud": f"{CLIENT}/"}
+_HEADER = {"typ": "JWT", "alg": "RS256", "kid": "key-1"}
+
 FINDINGS: tuple[Past, ...] = (
     Past("repeated", "comments in a blind copy exhausted the address parser", b"\x02("),
     Past(
@@ -19,4 +26,9 @@ FINDINGS: tuple[Past, ...] = (
     Past("repeated", "every recipient of a long blind copy was parsed before the first stranger was told", b"\x02x,"),
     Past("config", "half of a surrogate pair in YAML was a traceback", b'\x02piiKeywords: ["\\uD800"]'),
     Past("config", "a YAML tag on a value that does not fit it was a traceback", b"\x02a: !!timestamp x"),
+    Past(
+        "token",
+        "a client id with a slash behind it was the client id",
+        msgspec.json.encode({"header": _HEADER, "claims": _CLAIMS}),
+    ),
 )
