@@ -388,10 +388,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if times:
-            load, digests = reload_often(folder, times, SENTRA_WORKERS=str(given["workers"]))
-            failed = len(load.unanswered) + sum(one.status != 200 for one in load.answered)
-            print(f"{len(load.answered)} answered, {failed} failed, {len(digests)} configurations")
-            return 1 if failed else 0
+            load, digests = reload_often(folder, times, SENTRA_WORKERS=str(given["workers"]), **PATIENT)
+            statuses = Counter(one.status for one in load.sent)
+            print(f"requests by status (-1: no answer): {dict(statuses)}; {len(digests)} configurations")
+            return 1 if set(statuses) != {200} else 0
         found = run(folder, Options(**given))
     print(found)
     return 0 if found.faultless else 1
