@@ -24,9 +24,10 @@ CORES = (0, 1)
 SECONDS = 6.0
 MOST_SECONDS, RECOVERY_SECONDS = 1.0, 2.0
 AT_ONCE = 0.25
-TEXT = "the quick brown fox jumps over the lazy dog "
+LIGHT, HEAVY = "the quick brown fox jumps over the lazy dog ", "съешь ещё этих мягких французских булок "
 CLOSED = [(1000, 1_700), (1000, 64_000), (300, 300_000), (400, 1_000_000)]
-OPEN = [1_700, 64_000, 300_000]
+OPEN = [(HEAVY, 16_000), (HEAVY, 64_000), (LIGHT, 300_000), (LIGHT, 1_000_000)]
+"""Requests that take milliseconds: at the rate that overloads the service with lighter ones the generator is late itself."""
 
 
 class Seen(NamedTuple):
@@ -55,9 +56,9 @@ class Seen(NamedTuple):
         )
 
 
-def body(size: int) -> bytes:
+def body(size: int, text: str = LIGHT) -> bytes:
     """A request of about ``size`` bytes."""
-    return msgspec.json.encode(request_with(inputValues={"text": TEXT * (size // len(TEXT))}))
+    return msgspec.json.encode(request_with(inputValues={"text": text * (size // len(text.encode()))}))
 
 
 def closed(server: Server, connections: int, size: int) -> Seen:
@@ -69,9 +70,9 @@ def closed(server: Server, connections: int, size: int) -> Seen:
     return Seen(name, loop.statuses[200], refused, *ended)
 
 
-def opened(server: Server, size: int, connections: int = 1000) -> Seen:
+def opened(server: Server, text: str, size: int, connections: int = 1000) -> Seen:
     """Requests at 1.5 times the rate that 16 connections in a closed loop got."""
-    data = body(size)
+    data = body(size, text)
     rate = 1.5 * closed_loop(server.port, data, 16, 2).statuses[200] / 2
     seen = open_loop(server.port, data, rate, SECONDS, connections)
     judged = seen.answered - seen.errors
@@ -101,7 +102,7 @@ def main() -> int:
         kept = True
         for seen in [
             *(lambda load=load: closed(server, *load) for load in CLOSED),
-            *(lambda size=size: opened(server, size) for size in OPEN),
+            *(lambda load=load: opened(server, *load) for load in OPEN),
         ]:
             told = seen()
             print(told, flush=True)
