@@ -34,7 +34,7 @@ class Arrivals:
 
     def age(self, client: Sequence[str | int] | None) -> float | None:
         """Seconds since data last came from ``client`` (address and port); nothing when that is not known."""
-        if not client:
+        if not client or not str(client[1]).isdecimal():
             return None
         peer = (str(client[0]), int(client[1]))
         file = self._known.get(peer)

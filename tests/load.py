@@ -33,7 +33,7 @@ class Loop:
         self.bodies: Counter[bytes] = Counter()
         self.slowest = self.late = 0.0
         self.ended = self.unanswered = 0
-        self.open = True
+        self.open, self.asking = True, False
         self._transports: set[asyncio.Transport] = set()
         self._connecting: set[asyncio.Task[None]] = set()
 
@@ -46,7 +46,7 @@ class Loop:
             self.late, last = max(self.late, now - last - TICK), now
 
     async def connect(self) -> None:
-        """Open one more connection, which asks at once."""
+        """Open one more connection, which asks at once when the others do."""
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().create_connection(lambda: _Connection(self), "127.0.0.1", self.port)
 
@@ -62,12 +62,20 @@ class Loop:
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
 
+    def ask(self) -> None:
+        """Let every connection ask, now that all are open."""
+        self.asking = True
+        for transport in self._transports:
+            cast(_Connection, transport.get_protocol()).ask()
+
     async def close(self) -> None:
+        """End all connections, those too that are being opened."""
         self.open = False
+        await asyncio.gather(*self._connecting)
         for transport in self._transports:
             transport.abort()
-        await asyncio.gather(*self._connecting)
-        await asyncio.sleep(0)
+        while self._transports:  # noqa: ASYNC110 - the state is what is waited for
+            await asyncio.sleep(TICK)
 
 
 class _Connection(asyncio.Protocol):
@@ -78,10 +86,10 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self._loop.opened(self.transport)
-        self._ask()
+        self.ask()
 
-    def _ask(self) -> None:
-        if self._loop.open:
+    def ask(self) -> None:
+        if self._loop.open and self._loop.asking:
             self._sent, self._waiting = time.perf_counter(), True
             self.transport.write(self._loop.data)
 
@@ -96,7 +104,7 @@ class _Connection(asyncio.Protocol):
         self._loop.slowest = max(self._loop.slowest, time.perf_counter() - self._sent)
         self._buffer, self._waiting = b"", False
         if b"connection: close" not in head.lower():
-            self._ask()
+            self.ask()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._loop.unanswered += self._waiting and self._loop.open
@@ -111,6 +119,7 @@ def closed_loop(port: int, body: bytes, connections: int, seconds: float) -> Loo
 async def _drive(port: int, data: bytes, connections: int, seconds: float) -> Loop:
     seen = Loop(port, data)
     await asyncio.gather(*[seen.connect() for _ in range(connections)])
+    seen.ask()
     await seen.watch(seconds)
     await seen.close()
     return seen

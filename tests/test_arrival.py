@@ -62,6 +62,7 @@ def test_the_age_is_the_time_since_the_last_data(stack: ExitStack, host: str) ->
 def test_a_stranger_has_no_age() -> None:
     arrivals = Arrivals()
     assert arrivals.age(("192.0.2.1", 9)) is None
+    assert arrivals.age(("192.0.2.1", "")) is None
     assert arrivals.age(None) is None
 
 
