@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.conftest import QUERY, Server, environment, eventually, free_port, request_with, running
+from tests.conftest import QUERY, START_SECONDS, Server, environment, eventually, free_port, request_with, running
 from tests.stress.service import (
     FAST,
     Killer,
@@ -130,12 +130,12 @@ def test_a_reload_reaches_workers_that_are_starting(tmp_path: Path) -> None:
         **FAST,
     )
     try:
-        eventually(lambda: (tmp_path / "held").exists(), 30)
+        eventually(lambda: (tmp_path / "held").exists(), START_SECONDS)
         Reloads(server).write(1)
         server.process.send_signal(signal.SIGHUP)
         eventually(lambda: "the configuration is valid" in server.log)
         (tmp_path / "go").touch()
-        eventually(lambda: listens(server), 30)
+        eventually(lambda: listens(server), START_SECONDS)
         eventually(lambda: hashes(server) == {announced(server)})
         assert blocked_by_all(server, "the falcon-1-end")
     finally:
@@ -148,10 +148,12 @@ def listens(server: Server) -> bool:
 
 
 def test_workers_end_with_a_killed_parent_even_while_they_start(tmp_path: Path) -> None:
-    server = started(tmp_path, PYTHONPATH=injected(tmp_path, HOLD.format(folder=str(tmp_path))))
-    eventually(lambda: (tmp_path / "held").exists() and len(workers(server)) == 2, 30)
-    server.process.kill()
-    server.process.wait()
+    server = started(tmp_path, PYTHONPATH=injected(tmp_path, HOLD.format(folder=str(tmp_path))), **FAST)
+    try:
+        eventually(lambda: (tmp_path / "held").exists() and len(workers(server)) == 2, START_SECONDS)
+    finally:
+        server.process.kill()
+        server.process.wait()
     eventually(lambda: not any(map(alive, workers(server).values())))
 
 

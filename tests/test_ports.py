@@ -11,7 +11,7 @@ import pytest
 
 from sentra.errors import ConfigError
 from sentra.ports import only_service
-from tests.conftest import Server, eventually, free_port, wait_ready
+from tests.conftest import START_SECONDS, Server, eventually, free_port, wait_ready
 from tests.stress.service import FAST
 from tests.test_lifecycle import injected, started
 
@@ -72,9 +72,9 @@ def test_of_two_services_at_once_one_survives(tmp_path: Path, attempt: int) -> N
             folder.mkdir()
             code = injected(folder, TOGETHER.format(folder=str(folder)))
             servers.append(started(folder, PORT=str(port), PYTHONPATH=code, **FAST))
-        eventually(lambda: all((server.folder / "held").exists() for server in servers), 30)
+        eventually(lambda: all((server.folder / "held").exists() for server in servers), START_SECONDS)
         (tmp_path / "go").touch()
-        eventually(lambda: any(server.process.poll() is not None for server in servers), 30)
+        eventually(lambda: any(server.process.poll() is not None for server in servers), START_SECONDS)
         refused, serving = sorted(servers, key=lambda server: server.process.poll() is None)
         assert refused.process.returncode == 2
         assert f"HOST, PORT: cannot listen on 127.0.0.1:{port}: Address already in use" in refused.log

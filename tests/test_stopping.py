@@ -13,7 +13,7 @@ import pytest
 
 from sentra.calls import Call
 from sentra.stopping import CLOSE, DRAIN_SECONDS, LOOK_SECONDS, QUIET_SECONDS, Stopping
-from tests.conftest import Server, eventually, request_with, running
+from tests.conftest import START_SECONDS, Server, eventually, request_with, running
 from tests.load import message
 from tests.stress.service import FAST, Load, broken_between, configuration
 from tests.test_lifecycle import injected, listens, started
@@ -38,7 +38,12 @@ sentra.server.self_test = self_test
 def held(folder: Path, **settings: str) -> Server:
     """``sentra serve`` that stands still before any worker is started."""
     server = started(folder, PYTHONPATH=injected(folder, HOLD.format(folder=str(folder))), **FAST, **settings)
-    eventually(lambda: (folder / "held").exists(), 30)
+    try:
+        eventually(lambda: (folder / "held").exists(), START_SECONDS)
+    except BaseException:
+        server.process.kill()
+        server.process.wait()
+        raise
     return server
 
 
@@ -59,7 +64,7 @@ def test_a_reload_before_any_worker_starts_is_not_lost(tmp_path: Path) -> None:
     try:
         server.process.send_signal(signal.SIGHUP)
         (tmp_path / "go").touch()
-        eventually(lambda: listens(server), 30)
+        eventually(lambda: listens(server), START_SECONDS)
         eventually(lambda: "the configuration is valid" in server.log)
     finally:
         server.stop()
