@@ -19,7 +19,7 @@ from sentra.wire import Identity
 from tests.conftest import request_with
 from tests.fuzz import contract, mutation, samples
 from tests.fuzz.service import TOKEN, Answer, Service, guarded, judging, recording
-from tests.fuzz.target import Native, Target, demand, within
+from tests.fuzz.target import COST, Native, Target, demand, within
 
 STEADY_SECONDS = 0.05
 """Confirm work ends by processor time, so only what took less must have the same verdict twice."""
@@ -175,7 +175,7 @@ def check_repeated(data: bytes) -> Iterable[str]:
     _is_sound(service, body)
     spent = time.thread_time() - started
     fired = service.candidates()
-    return [f"candidates {n}" for n in fired] + [f"cost {layout} {math.ceil(10 * math.log2(1e-3 + spent))}"]
+    return [f"candidates {n}" for n in fired] + [f"{COST}{layout} {math.ceil(10 * math.log2(1e-3 + spent))}"]
 
 
 def _layout(layout: int, piece: str, count: int) -> dict[str, Any]:

@@ -218,5 +218,5 @@ def _config(data: bytes, random: Random, native: Native) -> bytes:
     return lead + native(rest)
 
 
-TEXT = Target("text", check_text, mutation.text, _sample_texts, most=3_000)
-CONFIG = Target("config", check_config, _config, _configs, most=3_000, kept=100)
+TEXT = Target("text", check_text, mutation.text, _sample_texts, most=3_000, kept=800)
+CONFIG = Target("config", check_config, _config, _configs, most=3_000, kept=70)

@@ -9,6 +9,9 @@ from typing import NamedTuple
 CPU_SECONDS = 1.5
 """Processor time that one input may take, instrumented; uninstrumented code takes about half of it."""
 
+COST = "cost "
+"""Marks that begin so guide the fuzzer to what takes long; they say nothing of what an input reaches."""
+
 Native = Callable[[bytes], bytes]
 """The fuzzer's own mutation of bytes, which knows what the code compared them with."""
 
