@@ -65,7 +65,7 @@ def steps(assembly: Assembly, recorder: Recorder, metrics: Metrics, body: bytes)
     return {
         "decode": lambda: wire.decode_request(body),
         "segment": lambda: inspect(request),
-        "engine": lambda: pipeline.scanner.candidates(inspection.buffer),
+        "engine": lambda: pipeline.scanner.fired(inspection),
         "scan": lambda: pipeline.scanner.scan(inspection),
         "confirm": confirm,
         "pipeline": lambda: pipeline.decide(request, float("inf")),

@@ -1,7 +1,8 @@
-"""One Hyperscan database for all rules, scanned once; candidates are located with RE2, segment by segment.
+"""One Hyperscan scan of each text for all rules that read it; candidates are located with RE2, segment by segment.
 
-Safety: the scan over-reports (it sees the joined buffer, where a pattern can cross a separator) and never says a false
-"no"; what a rule found is decided by ``locate`` alone, in linear time under a cap, and an exceeded cap is a
+Plugins that read the same sources share a database, so a tool's output is not scanned for what is only looked for in
+prompts. Safety: the scan over-reports (it sees the joined buffer, where a pattern can cross a separator) and never says
+a false "no"; what a rule found is decided by ``locate`` alone, in linear time under a cap, and an exceeded cap is a
 finding, not silence.
 """
 
@@ -13,14 +14,34 @@ from typing import Any
 from sentra import ruleset
 from sentra.engine import Database
 from sentra.errors import EngineError
-from sentra.findings import Finding
+from sentra.findings import SOURCES, Finding, Source
 from sentra.inspection import Inspection, Segment, inspect_views
 from sentra.locate import COLLECT_SECONDS, Allowance, Compiled, locate, locate_beside, never, no_clock
 from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
 
 
+class _Part:
+    """The rules of the plugins that read ``sources``, and the gates, in one database; ``numbers`` name its patterns."""
+
+    __slots__ = ("_database", "_numbers", "sources")
+
+    def __init__(
+        self, sources: tuple[Source, ...], numbers: Sequence[int], patterns: Sequence[str], cache_folder: str | None
+    ):
+        self.sources, self._numbers = sources, numbers
+        self._database = Database(patterns, cache_folder)
+
+    def scan(self, buffer: bytes) -> list[int]:
+        return [self._numbers[fired] for fired in self._database.scan(buffer)]
+
+    def scan_layer(self, layer: Inspection) -> Iterator[int]:
+        for first, last in layer.ranges_of(self.sources):
+            low, high = layer.bounds(first, last)
+            yield from self.scan(layer.buffer[low:high])
+
+
 class Scanner:
-    """All rules of all plugins in one database, and the decoders' patterns with them.
+    """All rules of all plugins in few databases, and the decoders' patterns with them.
 
     ``rules`` are in no particular order; a rule's number is its place in it, whether it is scanned for or a companion.
     """
@@ -30,16 +51,22 @@ class Scanner:
         self.companions = {compiled.rule.id: compiled for compiled in self.rules if compiled.rule.companion}
         self._gate_base = len(self.rules)
         self._gates = tuple(dict.fromkeys(decoder.pattern for decoder in DECODERS))
-        numbers = [number for number, compiled in enumerate(self.rules) if not compiled.rule.companion]
-        self._numbers = [*numbers, *range(self._gate_base, self._gate_base + len(self._gates))]
-        patterns = [ruleset.database_pattern(self.rules[number].rule) for number in numbers]
-        self._database = Database([*patterns, *self._gates], cache_folder)
+        self._parts = [self._part(sources, numbers, cache_folder) for sources, numbers in _by_sources(self.rules)]
         self._finders = [ruleset.compile_pattern(gate) for gate in self._gates]
         prepare()
 
-    def candidates(self, buffer: bytes) -> list[int]:
-        """Numbers of the rules and decoders whose pattern fires somewhere in ``buffer``, each once."""
-        return [self._numbers[fired] for fired in self._database.scan(buffer)]
+    def _part(self, sources: tuple[Source, ...], numbers: Sequence[int], cache_folder: str | None) -> _Part:
+        patterns = [ruleset.database_pattern(self.rules[number].rule) for number in numbers]
+        gates = range(self._gate_base, self._gate_base + len(self._gates))
+        return _Part(sources, [*numbers, *gates], [*patterns, *self._gates], cache_folder)
+
+    def candidates(self, buffer: bytes) -> set[int]:
+        """Numbers of the rules and decoders whose pattern fires somewhere in ``buffer``."""
+        return {number for part in self._parts for number in part.scan(buffer)}
+
+    def fired(self, layer: Inspection) -> set[int]:
+        """The same for the texts of ``layer``, each scanned for the rules of the plugins that read its source."""
+        return {number for part in self._parts for number in part.scan_layer(layer)}
 
     def prove(self) -> None:
         """Compile what the shipped rules need, and see each of them fire on its own cases.
@@ -58,7 +85,7 @@ class Scanner:
         layer, meter = inspection, Meter(len(inspection.buffer))
         seen: set[tuple[str, str]] = set()
         for depth in range(MAX_DEPTH + 1):
-            fired = self.candidates(layer.buffer)
+            fired = self.fired(layer)
             scanned.bytes += len(layer.buffer)
             scanned.add(layer, [number for number in fired if number < self._gate_base])
             touched = self._touched(layer, [n - self._gate_base for n in fired if n >= self._gate_base])
@@ -85,6 +112,19 @@ class Scanner:
                 if "\x00" in segment.text:
                     found.setdefault(index, set()).add(DECODERS[0].pattern)
         return {index: [decoder for decoder in DECODERS if decoder.pattern in found[index]] for index in sorted(found)}
+
+
+def _by_sources(rules: Sequence[Compiled]) -> Iterator[tuple[tuple[Source, ...], list[int]]]:
+    """Numbers of the rules to scan for, together where their plugins read the same sources."""
+    sources: dict[str, set[Source]] = {}
+    for compiled in rules:
+        sources.setdefault(compiled.rule.plugin, set()).update(compiled.sources)
+    groups: dict[frozenset[Source], list[int]] = {}
+    for number, compiled in enumerate(rules):
+        if not compiled.rule.companion:
+            groups.setdefault(frozenset(sources[compiled.rule.plugin]), []).append(number)
+    for read, numbers in groups.items():
+        yield tuple(source for source in SOURCES if source in read), numbers
 
 
 def _segments_with(layer: Inspection, pattern: Any) -> Iterator[int]:

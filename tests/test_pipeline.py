@@ -248,7 +248,7 @@ def ticking(step: float = 0.001) -> Callable[[], float]:
 @pytest.mark.parametrize(("text", "confirmed"), [("about a kestrel", 1), ("about nothing", 0)])
 def test_confirming_is_the_time_of_the_plugins_that_have_candidates(text: str, confirmed: int) -> None:
     rules = policy_rules([PolicyRule(contains=("kestrel",), reasonCode=710)])
-    scanner = Scanner([Compiled(rule, ("input",)) for rule in rules])
+    scanner = Scanner([Compiled(rule, ("user_message",)) for rule in rules])
     plugins = [RulePack(BY_NAME["policy_pack"], rules), Local("other")]
     request = decode_request(msgspec.json.encode(request_with(text)))
     decision, _ = Pipeline(scanner, plugins, clock=ticking()).decide(request, 60.0)

@@ -184,7 +184,7 @@ class Service:
         """Numbers of the rules and decoders that fire in the text of the last request."""
         if self.context is None:
             return []
-        return self.pipeline.scanner.candidates(self.context.scanned.inspection.buffer)
+        return sorted(self.pipeline.scanner.fired(self.context.scanned.inspection))
 
 
 @cache

@@ -1,0 +1,64 @@
+"""The one scan: what reads the same sources is scanned together, and no text is scanned for what does not read it."""
+
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentra.findings import SOURCES, Source
+from sentra.inspection import Inspection, Segment
+from sentra.locate import Compiled
+from sentra.plugins import BUILTIN
+from sentra.ruleset import Rule
+from sentra.scanner import Scanner
+
+WORDS = ("alpha", "beta", "gamma", "other")
+SETS: tuple[tuple[Source, ...], ...] = (
+    ("user_message", "history.user", "tool_output"),
+    ("user_message", "history.user", "history.assistant", "input"),
+    ("tool_description",),
+)
+RULES = [
+    Compiled(Rule(id=f"{plugin}.word", title="Word", pattern=rf"\b{word}\b"), sources)
+    for plugin, word, sources in zip(("exfil", "secrets", "pii"), WORDS, SETS, strict=False)
+]
+SCANNER = Scanner(RULES)
+ALONE = [Scanner([compiled]) for compiled in RULES]
+PAIR = Scanner([Compiled(Rule(id="exfil.pair", title="Pair", pattern=r"left\s*right"), SOURCES)])
+TEXTS = st.lists(st.tuples(st.sampled_from(SOURCES), st.sampled_from(WORDS)), max_size=12)
+
+
+def layer(texts: list[tuple[Source, str]]) -> Inspection:
+    ordered = sorted(texts, key=lambda pair: SOURCES.index(pair[0]))
+    return Inspection([Segment(source, (None, str(index)), text) for index, (source, text) in enumerate(ordered)])
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS)
+def test_a_rule_fires_exactly_where_its_plugin_reads(texts: list[tuple[Source, str]]) -> None:
+    expected = {
+        number
+        for number, (word, sources) in enumerate(zip(WORDS, SETS, strict=False))
+        if any(source in sources and text == word for source, text in texts)
+    }
+    assert SCANNER.fired(layer(texts)) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS)
+def test_what_is_found_does_not_depend_on_what_else_is_scanned(texts: list[tuple[Source, str]]) -> None:
+    together = SCANNER.scan(layer(texts))
+    for compiled, scanner in zip(RULES, ALONE, strict=True):
+        plugin = compiled.rule.plugin
+        assert list(together.findings(plugin)) == list(scanner.scan(layer(texts)).findings(plugin))
+
+
+@pytest.mark.parametrize("source", get_args(Source))
+def test_a_match_does_not_cross_from_one_text_to_the_next(source: Source) -> None:
+    assert not list(PAIR.scan(layer([(source, "left"), (source, "right")])).findings("exfil"))
+    assert list(PAIR.scan(layer([(source, "left right"), (source, "right")])).findings("exfil"))
+
+
+def test_the_sources_that_the_shipped_plugins_read_make_few_scans() -> None:
+    assert len({frozenset(builtin.sources) for builtin in BUILTIN if builtin.name != "email_bcc"}) == 2
