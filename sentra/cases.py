@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from sentra.errors import ConfigError
-from sentra.findings import Finding, Source
+from sentra.findings import SOURCES, Finding, Source
 from sentra.inspection import Inspection, Path, Segment
 from sentra.locate import Compiled
 from sentra.plugins import BY_NAME, Context
@@ -61,9 +61,12 @@ class Bench:
         """The case's text as a request would hold it."""
         source = case.source or default
         path: Path = (None, source)
-        if case.key is None:
-            return Inspection([Segment(source, path, case.joined)])
-        return Inspection([Segment(source, (path, case.key), f"{case.key}: {case.joined}", len(case.key.encode()) + 2)])
+        text = Segment(source, path, case.joined)
+        if case.key is not None:
+            text = Segment(source, (path, case.key), f"{case.key}: {case.joined}", len(case.key.encode()) + 2)
+        beside: tuple[tuple[Source, str], ...] = (("user_message", case.asked), ("input", case.planned))
+        segments = [text, *(Segment(other, (None, other), words) for other, words in beside if words)]
+        return Inspection(sorted(segments, key=lambda segment: SOURCES.index(segment.source)))
 
     def scan(self, case: Case, default: Source) -> Scanned:
         """What the pack's scanner leaves to look at in the case's text."""

@@ -137,14 +137,14 @@ class Compiled:
         allowance.take(high - low)
         return labels.places(buffer, self._names, low, high, allowance.take)
 
-    def holds(self, buffer: bytes, segment: Segment, start: int, end: int, allowance: Allowance) -> str | None:
+    def holds(self, layer: Inspection, segment: Segment, start: int, end: int, allowance: Allowance) -> str | None:
         """The value at ``start``..``end`` when every second look confirms it and the operator does not allow it.
 
         A check that fails confirms, and is noted: an input that breaks a check must not pass because of it.
         """
         allowance.confirms += 1
         allowance.take(CONFIRM_COST)
-        hit = Hit(buffer, start, end, segment.start, segment.end, self._context)
+        hit = Hit(layer.buffer, start, end, segment.start, segment.end, self._context, layer)
         try:
             for check in self._confirms:
                 if not check(hit):
@@ -230,7 +230,7 @@ def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowanc
             low = segment.end + 1
             continue
         first, last = match.span(group) if group else (start, end)
-        value = compiled.holds(buffer, segment, first, last, allowance)
+        value = compiled.holds(layer, segment, first, last, allowance)
         if value is not None:
             yield finding(compiled.rule, layer.span(segment, first, last), value)
             low = max(end, start + 1)
@@ -246,7 +246,7 @@ def _search_value(layer: Inspection, compiled: Compiled, segment: Segment, allow
     allowance.take(segment.end - base)
     for match in compiled.prepare().finditer(layer.buffer[base : segment.end]):
         start, end = base + match.start(compiled.group), base + match.end(compiled.group)
-        value = compiled.holds(layer.buffer, segment, start, end, allowance)
+        value = compiled.holds(layer, segment, start, end, allowance)
         if value is not None:
             yield finding(compiled.rule, layer.span(segment, start, end), value)
 

@@ -29,6 +29,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An example beside a rule; with an empty ``match`` it is a near miss and ``why`` says what it is instead.
 
     ``text`` is joined when it is a list. It stands in ``source``, under the argument name ``key`` if that is given.
+    ``asked`` is what the user wrote and ``planned`` what the call's arguments hold, for rules that compare them with it.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     also: list[str] = []
     source: Source | None = None
     key: str | None = None
+    asked: str = ""
+    planned: str = ""
 
     @property
     def joined(self) -> str:

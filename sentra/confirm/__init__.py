@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from sentra.errors import ConfigError
+from sentra.findings import Source
 
 WINDOW_BYTES = 80
 READS_CONTEXT = frozenset(
@@ -22,13 +23,23 @@ class Hit:
 
     ``buffer`` is UTF-8; ``start``/``end`` delimit the value, ``low``/``high`` the segment that it stands in.
     Segments of named arguments read ``name: value``, so the argument's name is part of the window before the value.
+    ``texts`` tells where in ``buffer`` the texts of each source stand, if that is known.
     """
 
-    __slots__ = ("buffer", "context", "end", "high", "low", "start", "value")
+    __slots__ = ("buffer", "context", "end", "high", "low", "start", "texts", "value")
 
-    def __init__(self, buffer: bytes, start: int, end: int, low: int, high: int, context: "Search | None" = None):
+    def __init__(
+        self,
+        buffer: bytes,
+        start: int,
+        end: int,
+        low: int,
+        high: int,
+        context: "Search | None" = None,
+        texts: "Texts | None" = None,
+    ):
         self.buffer, self.start, self.end, self.low, self.high = buffer, start, end, low, high
-        self.context = context
+        self.context, self.texts = context, texts
         self.value = buffer[start:end].decode("utf-8", "replace")
 
     def before(self, size: int = WINDOW_BYTES) -> str:
@@ -46,6 +57,14 @@ class Search(Protocol):
     def search(self, text: bytes, pos: int = ..., endpos: int = ..., /) -> Any: ...
 
     def finditer(self, text: bytes, /) -> Iterator[Any]: ...
+
+
+class Texts(Protocol):
+    """Where the texts of a request stand in one buffer, as an inspection knows it."""
+
+    def ranges_of(self, sources: tuple[Source, ...], /) -> list[tuple[int, int]]: ...
+
+    def bounds(self, first: int, last: int, /) -> tuple[int, int]: ...
 
 
 Confirm = Callable[[Hit], bool]
@@ -118,6 +137,7 @@ from sentra.confirm import (  # noqa: E402 - they register their checks
     names,  # noqa: F401
     national,  # noqa: F401
     phones,  # noqa: F401
+    provenance,  # noqa: F401
     secrets,  # noqa: F401
     tokens,  # noqa: F401
     vendors,  # noqa: F401
