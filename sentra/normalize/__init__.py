@@ -8,12 +8,12 @@ frequent letters become in an encoding. All work is linear in the text and bound
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from sentra.normalize import blocks, ciphers, escapes, hidden, vocabulary, wording
+from sentra.normalize import blocks, ciphers, escapes, hidden, mending, vocabulary, wording
 from sentra.normalize.characters import clean, fold, prepare
 from sentra.normalize.hidden import Piece
 from sentra.normalize.vocabulary import any_of, bounded, pairs
 
-__all__ = ["DECODERS", "MAX_DEPTH", "Decoder", "Meter", "View", "prepare", "run_views"]
+__all__ = ["DECODERS", "MAX_DEPTH", "MAX_PIECES", "Decoder", "Meter", "View", "prepare", "run_views"]
 
 LONG_RUN = r"[A-Za-z0-9]{20}"
 MAX_DEPTH = 3
@@ -147,6 +147,7 @@ DECODERS: tuple[Decoder, ...] = (
         cost=80,
         limit=1 << 17,
     ),
+    Decoder("mended", mending.pattern(), whole=mending.mended, cost=120, limit=1 << 16),
     Decoder("split", vocabulary.split_triples(), whole=wording.joined, cost=100, limit=1 << 15),
     Decoder(
         "morse",
@@ -165,12 +166,12 @@ def run_views(decoders: Sequence[Decoder], text: str, meter: Meter) -> Iterator[
     raw = text.encode("utf-8", "replace")
     able = [decoder for decoder in decoders if meter.affords(decoder.cost * len(raw) + PIECE_WORK)]
     meter.cut += sum(len(text) > decoder.limit for decoder in able)
-    for view in _views(able, text, raw):
+    for view in _views(able, text, raw, meter):
         if meter.grants(len(view.text)) and meter.affords(PIECE_WORK):
             yield view
 
 
-def _views(decoders: Sequence[Decoder], text: str, raw: bytes) -> Iterator[View]:
+def _views(decoders: Sequence[Decoder], text: str, raw: bytes, meter: Meter) -> Iterator[View]:
     yield from _rewritten([decoder for decoder in decoders if decoder.inplace], text, len(raw))
     for decoder in decoders:
         if decoder.whole is not None:
@@ -179,7 +180,7 @@ def _views(decoders: Sequence[Decoder], text: str, raw: bytes) -> Iterator[View]
             if changed != part:
                 yield View(decoder.name, changed, 0, len(raw))
         elif decoder.runs is not None:
-            yield from _gathered(decoder.name, decoder.runs(raw))
+            yield from _gathered(decoder.name, decoder.runs(raw), meter)
         elif decoder.characters is not None:
             for piece, start, end in decoder.characters(text):
                 yield View(decoder.name, piece, _size(text[:start]), _size(text[:end]))
@@ -200,16 +201,24 @@ def _rewritten(decoders: Sequence[Decoder], text: str, size: int) -> Iterator[Vi
             yield View("+".join([*names, "folded"]), folded, 0, size)
 
 
-def _gathered(name: str, pieces: Iterable[Piece]) -> Iterator[View]:
+def _gathered(name: str, pieces: Iterable[Piece], meter: Meter) -> Iterator[View]:
     """A view of each of the first ``MAX_PIECES`` pieces, and one of all others together."""
     rest: list[Piece] = []
-    for number, (text, start, end) in enumerate(pieces):
+    for number, (text, start, end) in enumerate(_counted(pieces, meter)):
         if number < MAX_PIECES:
             yield View(name, text, start, end)
         else:
             rest.append((text, start, end))
     if rest:
         yield View(name, "\n".join(text for text, _, _ in rest), rest[0][1], rest[-1][2])
+
+
+def _counted(pieces: Iterable[Piece], meter: Meter) -> Iterator[Piece]:
+    """``pieces``; that there were more runs than are looked at is counted as a cut."""
+    try:
+        yield from pieces
+    except blocks.TooMany:
+        meter.cut += 1
 
 
 def _size(text: str) -> int:

@@ -24,6 +24,10 @@ _QUAD = r"[CI-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9
 _WIDE_QUADS = r"[I-Za-f][AQgw][AB][A-Za-z0-9+/_-]A[A-H][AEIMQUYcgkosw048]A"
 
 
+class TooMany(Exception):
+    """A text holds more runs than are looked at."""
+
+
 def _finder(pattern: str) -> Any:
     options = re2.Options()
     options.max_mem = 64 << 20
@@ -138,10 +142,10 @@ def from_binary(raw: bytes) -> Iterator[Piece]:
 
 
 def _runs(finder: Any, raw: bytes) -> Iterator[tuple[int, int]]:
-    """Where ``finder`` matches, at most ``MAX_RUNS`` times."""
+    """Where ``finder`` matches. Raises ``TooMany`` after ``MAX_RUNS`` runs when there is another."""
     for count, match in enumerate(finder.finditer(raw)):
         if count >= MAX_RUNS:
-            return
+            raise TooMany
         yield match.span()
 
 

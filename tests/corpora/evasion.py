@@ -321,6 +321,14 @@ def split_lines(text: str) -> str:
     return "\n\n".join("\n".join(word) for word in text.split(" "))
 
 
+def signs_inside(text: str) -> str:
+    return " ".join(word[:2] + "*" + word[2:] if len(word) > 5 else word for word in text.split(" "))
+
+
+def letters_exchanged(text: str) -> str:
+    return " ".join(word[:2] + word[3] + word[2] + word[4:] if len(word) > 5 else word for word in text.split(" "))
+
+
 def rot13(text: str) -> str:
     return codecs.encode(text, "rot13")
 
@@ -385,6 +393,8 @@ WORDS_ONLY = frozenset(
         "split_dots",
         "split_underscores",
         "split_lines",
+        "signs_inside",
+        "letters_exchanged",
         "morse",
         "emoji_between_words",
         "circled",
