@@ -191,10 +191,10 @@ def test_the_guide_s_members_are_those_of_a_rule() -> None:
 
 def test_the_guide_s_combination_holds_its_cases() -> None:
     shipped = ruleset.shipped("exfil")
-    weak = tuple(rule for rule in shipped.rules if rule.strength == "weak" and not rule.companion)
+    weak = tuple(rule for rule in shipped.rules if rule.strength == "weak")
     parsed = ruleset.parse("guide", blocks(RULES, "toml")[1])
-    pack = ruleset.merge("exfil", [ruleset.PackFile(rule=weak), parsed])
-    (made,) = pack.combinations
+    (made,) = parsed.combination
+    pack = ruleset.merge("exfil", [ruleset.PackFile(rule=weak, combination=shipped.combinations), parsed])
     outcomes = [outcome for outcome in cases.Bench(pack).outcomes() if outcome.rule_id == made.id]
     assert len(outcomes) == 4
     assert [outcome.problem for outcome in outcomes if outcome.problem] == []
