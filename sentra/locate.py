@@ -43,7 +43,19 @@ class Allowance:
     well before the deadline, so that padding ends in a finding and not in whatever a late verdict is.
     """
 
-    __slots__ = ("_cpu", "_most", "_since", "_size", "_spent", "_takes", "_timed", "confirms", "expired", "failed", "left")
+    __slots__ = (
+        "_cpu",
+        "_most",
+        "_since",
+        "_size",
+        "_spent",
+        "_takes",
+        "_timed",
+        "confirms",
+        "expired",
+        "failed",
+        "left",
+    )
 
     def __init__(self, size: int, expired: Callable[[], bool], cpu: Callable[[], float]):
         self._size, self._cpu = size, cpu
@@ -227,7 +239,7 @@ def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowanc
         if end > segment.end:
             if start < segment.end and high > segment.end:
                 yield from _search(layer, compiled, max(low, segment.start), segment.end, allowance)
-            low = segment.end + 1
+            low = max(segment.end, start) + 1  # a match can begin in the separator too
             continue
         first, last = match.span(group) if group else (start, end)
         value = compiled.holds(layer, segment, first, last, allowance)

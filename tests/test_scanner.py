@@ -54,6 +54,15 @@ def test_what_is_found_does_not_depend_on_what_else_is_scanned(texts: list[tuple
         assert list(together.findings(plugin)) == list(scanner.scan(layer(texts)).findings(plugin))
 
 
+def test_a_match_that_begins_between_two_texts_is_none_and_costs_little() -> None:
+    scanner = Scanner([Compiled(Rule(id="exfil.led", title="Led", pattern=r"\W\s{1,3}system:"), SOURCES)])
+    scanned = scanner.scan(
+        layer([("input", "see you on monday"), ("input", "system: linux"), ("input", "a - system: b")])
+    )
+    assert [(f.span.path, f.value) for f in scanned.findings("exfil")] == [("2", "- system:")]
+    assert scanned.allowance.confirms == 1
+
+
 @pytest.mark.parametrize("source", get_args(Source))
 def test_a_match_does_not_cross_from_one_text_to_the_next(source: Source) -> None:
     assert not list(PAIR.scan(layer([(source, "left"), (source, "right")])).findings("exfil"))

@@ -31,4 +31,10 @@ FINDINGS: tuple[Past, ...] = (
         "a client id with a slash behind it was the client id",
         msgspec.json.encode({"header": _HEADER, "claims": _CLAIMS}),
     ),
+    Past(
+        "text",
+        "a match that began in the separator before a text was sought again for ever, until too much work was a block",
+        b"\x05system: linux, 64 bit",
+    ),
+    Past("text", "the scan missed an address whose domain begins with a hyphen", b"\x05kx81kx81.q@-mail.org"),
 )
