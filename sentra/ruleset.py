@@ -21,6 +21,7 @@ MIN_CASES = 2
 MAX_GAP = 20
 
 _ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z0-9]+(-[a-z0-9]+)*")
+_NAMED = re.compile(r"\{\{(\w+)\}\}")
 _CLASS_OR_ESCAPE = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]", re.DOTALL)
 _GAP = re.compile(r"(?:\.|C)\{(?:\d*,)?(\d+)\}")
 
@@ -151,13 +152,22 @@ def parse(name: str, text: str) -> PackFile:
 
 
 def expand(document: dict[str, Any]) -> dict[str, Any]:
-    """Replace ``{{name}}`` in patterns by the alternatives of ``[vocabulary]``, longest first."""
+    """Replace ``{{name}}`` in patterns by the alternatives of ``[vocabulary]``, longest first.
+
+    Raises ``ConfigError`` for a name that is not in it: as a literal text it would only keep the rule from matching.
+    """
     words = document.get("vocabulary", {})
     table = {name: "(?:" + "|".join(sorted(entries, key=len, reverse=True)) + ")" for name, entries in words.items()}
+    unknown: list[str] = []
     for rule in document.get("rule", ()):
         for key in ("pattern", "scan"):
             if isinstance(rule.get(key), str):
-                rule[key] = re.sub(r"\{\{(\w+)\}\}", lambda found: table.get(found[1], found[0]), rule[key])
+                names = {*_NAMED.findall(rule[key])} - {*table}
+                unknown += [
+                    f"{rule.get('id')}: {{{{{name}}}}} in `{key}` is not in [vocabulary]" for name in sorted(names)
+                ]
+                rule[key] = _NAMED.sub(lambda found: table.get(found[1], found[0]), rule[key])
+    raise_all(unknown)
     return document
 
 

@@ -27,10 +27,8 @@ def test_without_its_rule_exactly_the_rule_s_cases_fail(plugin: str) -> None:
     bench = PACKS[plugin]
     for rule in bench.pack.rules[::7]:
         for case in rule.case:
-            others = {
-                finding.rule_id
-                for finding in bench.scan(case, rule.sources[0] if rule.sources else "user_message").findings(plugin)
-            }
+            scanned = bench.scan(case, rule.sources[0] if rule.sources else "user_message")
+            others = {finding.rule_id for finding in (*scanned.findings(plugin), *scanned.companions(plugin))}
             assert (rule.id in others) == bool(case.match)
 
 
