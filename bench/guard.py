@@ -15,17 +15,22 @@ QUICK_SLACK = 1.5
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The most, or the least, that rows of a name may measure."""
+    """The most, or the least, that rows of a name may measure.
+
+    ``held`` is what was reached of a ``most`` that is not met yet: what may not be lost again until it is.
+    """
 
     row: str
     most: float | None = None
     least: float | None = None
+    held: float | None = None
     quick: bool = False
 
     def broken_by(self, row: Row, slack: float = 1.0) -> str:
-        """How ``row`` breaks this budget; empty when it does not."""
-        if self.most is not None and row.value > self.most * slack:
-            return f"{row.name}: {row.value:g} {row.unit}; expected at most {self.most * slack:g}"
+        """How ``row`` breaks this budget; empty when it does not. With a ``slack`` what is held counts, not the aim."""
+        most = self.held if slack > 1 and self.held is not None else self.most
+        if most is not None and row.value > most * slack:
+            return f"{row.name}: {row.value:g} {row.unit}; expected at most {most * slack:g}"
         if self.least is not None and row.value < self.least / slack:
             return f"{row.name}: {row.value:g} {row.unit}; expected at least {self.least / slack:g}"
         return ""
