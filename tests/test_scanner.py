@@ -11,7 +11,7 @@ from sentra.inspection import Inspection, Segment
 from sentra.locate import Compiled
 from sentra.plugins import BUILTIN
 from sentra.ruleset import Rule
-from sentra.scanner import Scanner
+from sentra.scanner import WORTH_PARTING, Scanner
 
 WORDS = ("alpha", "beta", "gamma", "other")
 SETS: tuple[tuple[Source, ...], ...] = (
@@ -29,9 +29,11 @@ PAIR = Scanner([Compiled(Rule(id="exfil.pair", title="Pair", pattern=r"left\s*ri
 TEXTS = st.lists(st.tuples(st.sampled_from(SOURCES), st.sampled_from(WORDS)), max_size=12)
 
 
-def layer(texts: list[tuple[Source, str]]) -> Inspection:
-    ordered = sorted(texts, key=lambda pair: SOURCES.index(pair[0]))
-    return Inspection([Segment(source, (None, str(index)), text) for index, (source, text) in enumerate(ordered)])
+def layer(texts: list[tuple[Source, str]], filler: int = WORTH_PARTING) -> Inspection:
+    """Texts, and a long one that no rule reads, so that they are not scanned as one."""
+    named = [(source, str(index), text) for index, (source, text) in enumerate(texts)]
+    ordered = sorted([*named, ("thought", "filler", "-" * filler)], key=lambda each: SOURCES.index(each[0]))
+    return Inspection([Segment(source, (None, name), text) for source, name, text in ordered])
 
 
 @settings(max_examples=200, deadline=None)
@@ -43,6 +45,7 @@ def test_a_rule_fires_exactly_where_its_plugin_reads(texts: list[tuple[Source, s
         if any(source in sources and text == word for source, text in texts)
     }
     assert SCANNER.fired(layer(texts)) == expected
+    assert SCANNER.fired(layer(texts, 0)) >= expected
 
 
 @settings(max_examples=100, deadline=None)
