@@ -32,7 +32,7 @@ TIMED = Decision(
     blocked=False,
     timings={"scan": 0.2, "segment": 0.05},
     plugin_timings={"secrets": 0.3},
-    counts={"scanBytes": 4000, "candidates": 3, "confirms": 2, "views": 1},
+    counts={"scanBytes": 4000, "candidates": 3, "confirms": 2, "views": 1, "viewsCut": 2},
 )
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -136,6 +136,7 @@ def test_a_decision_is_counted_at_once(
         ("sentra_candidates_total", {}, 3),
         ("sentra_confirms_total", {}, 2),
         ("sentra_decoded_views_total", {}, 1),
+        ("sentra_decoded_views_cut_total", {}, 2),
     ],
 )
 def test_times_and_volumes_are_written_by_the_flush(

@@ -38,6 +38,7 @@ _VOLUMES = {
     "candidates": "sentra_candidates_total",
     "confirms": "sentra_confirms_total",
     "views": "sentra_decoded_views_total",
+    "viewsCut": "sentra_decoded_views_cut_total",
 }
 GATHERED = 64
 _CLAIMED: dict[Path, Slot] = {}

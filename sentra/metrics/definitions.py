@@ -92,6 +92,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     _counter("sentra_candidates_total", "Rules that the scan named for a closer look."),
     _counter("sentra_confirms_total", "Second looks at a candidate's match."),
     _counter("sentra_decoded_views_total", "Decoded or normalised views scanned beside the text itself."),
+    _counter("sentra_decoded_views_cut_total", "Views not made: nested too deeply, too large or too many."),
     _counter("sentra_telemetry_lines_total", "Lines written to the telemetry file."),
     _counter("sentra_telemetry_dropped_total", "Telemetry lines given up: a full queue or a failed write."),
     _counter("sentra_telemetry_write_errors_total", "Failed writes to the telemetry file."),
