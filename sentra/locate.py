@@ -19,7 +19,7 @@ LEAST_ALLOWANCE = 4 << 20
 PASSES = 1024
 SEARCH_COST = 256
 CONFIRM_COST = 2_000
-CONFIRM_SECONDS = 0.2
+CONFIRM_SECONDS, CONFIRM_GROWTH = 0.3, 6 << 20
 COLLECT_SECONDS = 0.1
 CPU_CHECK_EVERY = 8
 UNTIMED = 256 << 10
@@ -61,7 +61,7 @@ class Allowance:
         self._size, self._cpu = size, cpu
         self.confirms = self._takes = 0
         self.failed: dict[str, str] = {}
-        self.renew(expired, CONFIRM_SECONDS * (1 + size / (2 << 20)))
+        self.renew(expired, CONFIRM_SECONDS * (1 + size / CONFIRM_GROWTH))
 
     def renew(self, expired: Callable[[], bool], most: float) -> None:
         """Start afresh with a new time budget, of which ``most`` seconds may be processor time."""

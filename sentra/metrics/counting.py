@@ -44,8 +44,6 @@ GATHERED = 64
 _CLAIMED: dict[Path, Slot] = {}
 
 _Gathered = tuple[float, Mapping[str, float], Mapping[str, float], Mapping[str, float], Mapping[str, int]]
-
-
 _openmetrics: Callable[[Any], bytes] = cast(Any, openmetrics.generate_latest)
 
 
