@@ -1,10 +1,12 @@
 """Results as rows: one JSON line for each figure, with commit, machine and versions, so that it can be judged later."""
 
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -109,13 +111,16 @@ def _added(row: Row) -> str:
     return f" ({', '.join(f'{name} {value:g}' for name, value in shown.items())})" if shown else ""
 
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+_MARKED = re.compile(r"(<!-- bench:begin(?: (?P<rows>\S+))? -->).*?(<!-- bench:end -->)", re.DOTALL)
 
 
 def rendered(text: str, rows: Iterable[Row]) -> str:
-    """``text`` with the table of ``rows`` between its two marks. Raises ``ValueError`` when it has none."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"no {BEGIN} and {END} to stand between")
-    return f"{head}{BEGIN}\n" + "\n".join(table(rows)) + f"\n{END}{tail}"
+    """``text`` with the table of ``rows`` between its two marks; of those alone whose names the first mark gives.
+
+    Raises ``ValueError`` when it has none.
+    """
+    marks = _MARKED.search(text)
+    if marks is None:
+        raise ValueError("no <!-- bench:begin --> and <!-- bench:end --> to stand between")
+    wanted = [row for row in rows if fnmatchcase(row.name, marks["rows"] or "*")]
+    return "\n".join([text[: marks.start()] + marks[1], *table(wanted), marks[3] + text[marks.end() :]])

@@ -122,6 +122,16 @@ def test_a_table_stands_between_its_marks() -> None:
     )
 
 
+def test_a_mark_may_ask_for_some_rows_alone() -> None:
+    text = "<!-- bench:begin ratio/* -->old<!-- bench:end -->"
+    assert rendered(text, [row("a", 2.0), row("ratio/b", 3.0)]).splitlines()[1:] == [
+        "| row | value | unit |",
+        "|---|--:|---|",
+        "| ratio/b | 3 | x |",
+        "<!-- bench:end -->",
+    ]
+
+
 def test_a_document_without_marks_is_an_error() -> None:
     with pytest.raises(ValueError, match="bench:begin"):
         rendered("no marks", [])
