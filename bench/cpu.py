@@ -70,14 +70,14 @@ def pairs(server: Service, floor: Service, case: Case, count: int, quick: bool =
 
 def ratio_rows(cases: Sequence[Case], count: int = 5, quick: bool = False) -> Iterator[Row]:
     """One row for each case, with one worker and everything switched on."""
-    with service.sentra() as server, service.floor() as floor:
+    with service.sentra(patient=True) as server, service.floor() as floor:
         for case in cases:
             yield pairs(server, floor, case, count, quick)
 
 
 def worst_rows(cases: Sequence[Case], count: int = 3) -> Iterator[Row]:
     """Milliseconds of CPU for one hostile request."""
-    with service.sentra() as server:
+    with service.sentra(patient=True) as server:
         for case in cases:
             check(server, case)
             values = tuple(round(measured(server, case.body(), 5, 1) / 1000, 3) for _ in range(count))
@@ -86,9 +86,10 @@ def worst_rows(cases: Sequence[Case], count: int = 3) -> Iterator[Row]:
 
 def growth_rows(cases: Sequence[Case], count: int = 5) -> Iterator[Row]:
     """The cost of more rules: CPU per request with them over CPU per request without, in alternation."""
-    with service.sentra() as plain:
+    with service.sentra(patient=True) as plain:
         for case in cases:
-            with service.sentra(literals=case.definition.literals, patterns=case.definition.patterns) as loaded:
+            literals, patterns = case.definition.literals, case.definition.patterns
+            with service.sentra(literals=literals, patterns=patterns, patient=True) as loaded:
                 row = pairs(loaded, plain, case, count)
                 yield msgspec.structs.replace(
                     row,
