@@ -113,7 +113,11 @@ def compare(before: Path, after: Path) -> None:
 
 
 @main.command()
-@click.option("--quick", is_flag=True, help="Ratio rows only, three pairs, with 1.5 times slack; of aims not met yet, what is held.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Ratio rows only, three pairs, with 1.5 times slack; of aims not met yet, what is held.",
+)
 @click.option("--seconds", default=60.0, help="Length of the runs at a constant rate.")
 def guard(quick: bool, seconds: float) -> None:
     """Measure, and fail when a budget is broken."""

@@ -25,7 +25,8 @@ GATES = tuple(
     for number, pattern in enumerate(dict.fromkeys(decoder.pattern for decoder in DECODERS))
 )
 PACKS = {
-    builtin.name: tuple(rule for rule in ruleset.shipped(builtin.name).rules if not rule.companion) for builtin in BUILTIN
+    builtin.name: tuple(rule for rule in ruleset.shipped(builtin.name).rules if not rule.companion)
+    for builtin in BUILTIN
 }
 RULES = (*(rule for rules in PACKS.values() for rule in rules), *GATES)
 EXACT = frozenset(rule.id for rule in RULES if database_pattern(rule) == rule.pattern)
