@@ -9,10 +9,10 @@ from sentra import ruleset
 from sentra.cases import Bench
 from sentra.findings import Finding
 from sentra.inspection import inspect
+from sentra.locate import Compiled
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
-from sentra.locate import Compiled
 from sentra.scanner import Scanner
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 from tests.corpora import pii

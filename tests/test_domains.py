@@ -12,9 +12,9 @@ from sentra.domains import canonical_domain, domain_pattern, expand_hosts
 from sentra.errors import ConfigError
 from sentra.findings import Finding
 from sentra.inspection import Inspection, Segment
+from sentra.locate import Compiled
 from sentra.operator_rules import domain_rule, domain_rules
 from sentra.ruleset import Rule
-from sentra.locate import Compiled
 from sentra.scanner import Scanner
 from tests.conftest import CACHE
 

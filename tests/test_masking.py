@@ -15,12 +15,12 @@ from sentra import wire
 from sentra.config import PolicyRule
 from sentra.findings import SOURCES, Finding, Source, Span
 from sentra.inspection import inspect
+from sentra.locate import Compiled
 from sentra.masking import Masker, Unmaskable, masker_for, request_tree
 from sentra.operator_rules import policy_rules
 from sentra.pipeline import Pipeline
 from sentra.plugins import BY_NAME
 from sentra.plugins.rulepack import RulePack
-from sentra.locate import Compiled
 from sentra.scanner import Scanned, Scanner
 from tests.conftest import request_with
 
