@@ -45,6 +45,11 @@ class Bench:
     def _plugin(self) -> RulePack:
         return RulePack(self._builtin, self.pack.rules, self.pack.combinations)
 
+    @cached_property
+    def _patterns(self) -> RulePack:
+        rules = [rule for rule in self.pack.rules if not rule.lexicon]
+        return RulePack(self._builtin, rules, self.pack.combinations)
+
     def _sources(self, rule: Rule) -> tuple[Source, ...]:
         return rule.sources or self._builtin.sources
 
@@ -82,11 +87,16 @@ class Bench:
         values = {finding.value for finding in own if finding.span.view is None} or {finding.value for finding in own}
         if values != set(case.match):
             return f"expected {case.match}, found {sorted(values)}"
-        return _others(found, rule.id, case)
+        return _others([finding for finding in found if self._tells(finding.rule_id, case)], rule.id, case)
+
+    def _tells(self, rule_id: str, case: Case) -> bool:
+        """Would a finding of another rule be a surprise? An attack is worded like one, whatever rule the case is for."""
+        return not (case.match and self.rules[rule_id].lexicon)
 
     def _combination_problem(self, combination: Combination, case: Case) -> str:
         empty = AnalyzeRequest(PlannerContext(), ToolDefinition())
-        verdict = self._plugin.judge(Context(empty, self.scan(case, self._builtin.sources[0])))
+        plugin = self._patterns if case.match else self._plugin
+        verdict = plugin.judge(Context(empty, self.scan(case, self._builtin.sources[0])))
         if case.match:
             return "" if verdict.rule_id == combination.id else f"expected a block, got {verdict.rule_id}"
         return "" if verdict.rule_id in (None, *case.also) else f"expected no block, got {verdict.rule_id}"

@@ -17,6 +17,7 @@ from typing import overload
 from msgspec import Struct
 
 from sentra.findings import SOURCES, Source, Span
+from sentra.lexicon import Passage
 from sentra.normalize import View
 from sentra.walk import Path, gather, gather_history, gather_outputs, render, trace, trace_history, trace_outputs
 from sentra.wire import AnalyzeRequest
@@ -65,13 +66,14 @@ class Inspection:
     ``buffer`` holds the segments' UTF-8 bytes with a separator between them; every segment knows its offsets.
     """
 
-    __slots__ = ("_chosen", "_layout", "_ranges", "buffer", "segments")
+    __slots__ = ("_chosen", "_layout", "_ranges", "buffer", "passages", "segments")
 
     def __init__(self, segments: Sequence[Segment]):
         self.segments = segments
         self._layout = segments.layout if isinstance(segments, _Segments) else _placed(segments)
         self._ranges: dict[Source, tuple[int, int]] | None = None
         self._chosen: dict[tuple[Source, ...], list[tuple[int, int]]] = {}
+        self.passages: dict[str, list[Passage]] = {}
         self.buffer = self._layout.buffer
 
     @property

@@ -9,10 +9,11 @@ from typing import Any
 
 from msgspec import structs
 
-from sentra import ruleset
+from sentra import lexicon, ruleset
 from sentra.confirm import Confirm, Hit, labels
 from sentra.findings import Finding, Source, Span
 from sentra.inspection import Inspection, Path, Segment
+from sentra.lexicon import KINDS, LEAST
 from sentra.ruleset import Rule
 
 LEAST_ALLOWANCE = 4 << 20
@@ -113,11 +114,23 @@ class Compiled:
     ``allow`` are the operator's patterns of values that are no finding.
     """
 
-    __slots__ = ("_confirms", "_context", "_names", "_pattern", "allow", "by_segment", "group", "rule", "sources")
+    __slots__ = (
+        "_confirms",
+        "_context",
+        "_names",
+        "_pattern",
+        "allow",
+        "by_segment",
+        "group",
+        "lexicon",
+        "rule",
+        "sources",
+    )
 
     def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Any] = ()):
         self.rule, self.sources, self.allow = rule, sources, tuple(allow)
         self.by_segment = rule.arg is not None or ruleset.anchored(rule.pattern)
+        self.lexicon = lexicon.shipped(rule.plugin, rule.lexicon) if rule.lexicon else None
         self._pattern: Any = None
         self._context: Any = None
         self._names: Any = None
@@ -126,7 +139,9 @@ class Compiled:
 
     def prepare(self) -> Any:
         """The compiled pattern."""
-        if self._pattern is None:
+        if self._pattern is None and self.lexicon is not None:
+            self._confirms = ruleset.confirms(self.rule)
+        elif self._pattern is None:
             pattern = ruleset.compile_pattern(self.rule.pattern)
             self.group = pattern.groupindex.get(b"value", 0)
             self._confirms = ruleset.confirms(self.rule)
@@ -170,6 +185,9 @@ class Compiled:
 def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:
     """Every confirmed match of one rule in the segments that it reads."""
     compiled.prepare()
+    if compiled.lexicon is not None:
+        yield from _weighed(layer, compiled, allowance)
+        return
     ranges = layer.ranges_of(compiled.sources)
     first, begin = 0, None
     allowance.begin()
@@ -207,6 +225,38 @@ def locate_beside(
             if found.span.start > high:
                 return
             yield found
+    except Exceeded:
+        yield exceeded(compiled.rule, layer.span(segment, segment.start, segment.end))
+    finally:
+        allowance.end()
+
+
+def weighed(layer: Inspection, compiled: Compiled) -> list[lexicon.Passage]:
+    """The passages of ``layer`` that score enough for a rule with a lexicon, in the sources that it reads."""
+    if compiled.lexicon is None:
+        return []
+    name = compiled.rule.lexicon
+    if name not in layer.passages:
+        kinds = [(*layer.bounds(*at), KINDS[source]) for source, at in layer.ranges.items() if source in KINDS]
+        layer.passages[name] = compiled.lexicon.passages(layer.buffer, kinds, LEAST)
+    passages = [passage for passage in layer.passages[name] if passage.score >= compiled.rule.least]
+    if not passages:
+        return []
+    reads = [layer.bounds(*at) for at in layer.ranges_of(compiled.sources)]
+    return lexicon.apart(passage for passage in passages if any(low <= passage.start < high for low, high in reads))
+
+
+def _weighed(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:
+    """Every passage that scores enough and holds, as much of it as stands in one segment."""
+    allowance.begin()
+    segment = _NOWHERE
+    try:
+        for passage in weighed(layer, compiled):
+            segment = layer.segments[layer.segment_at(passage.start)]
+            end = min(passage.end, segment.end)
+            value = compiled.holds(layer, segment, passage.start, end, allowance)
+            if value is not None:
+                yield finding(compiled.rule, layer.span(segment, passage.start, end), value)
     except Exceeded:
         yield exceeded(compiled.rule, layer.span(segment, segment.start, segment.end))
     finally:

@@ -57,11 +57,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ``scan`` is a cheaper pattern for the one scan that fires wherever ``pattern`` does: phrases of many words explode
     in the scan engine, while ``pattern`` is only searched where ``scan`` fired. A ``companion`` is not in the scan: its
     words are ordinary ones, and it is only looked for beside what was found of another entry of a combination.
+    Instead of a ``pattern`` a rule may name a ``lexicon``: it finds passages that score at least ``least`` there.
     """
 
     id: str
     title: str
-    pattern: str
+    pattern: str = ""
+    lexicon: str = ""
+    least: float = 0.0
     scan: str = ""
     confirm: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
@@ -190,6 +193,7 @@ def merge(plugin: str, parts: Iterable[PackFile]) -> Pack:
         problems.extend(f"{combination.id}: {entry!r} in `all` is no rule id and no group" for entry in missing)
     problems.extend(_companion_problems(rules, combinations))
     for rule in rules:
+        problems.extend(f"{rule.id}: {text}" for text in _kind_problems(rule))
         for pattern in filter(None, (rule.pattern, rule.scan)):
             problems.extend(f"{rule.id}: {text}" for text in pattern_problems(pattern))
         with collecting(problems):
@@ -204,6 +208,15 @@ def _id_problems(identifier: str, plugin: str, seen: set[str]) -> Iterator[str]:
     if identifier in seen:
         yield "the id is used twice"
     seen.add(identifier)
+
+
+def _kind_problems(rule: Rule) -> Iterator[str]:
+    if bool(rule.pattern) == bool(rule.lexicon):
+        yield "has `pattern` and `lexicon` or none of them; expected one of the two"
+    if rule.lexicon and (rule.scan or rule.companion or rule.context or rule.arg):
+        yield "a rule with a `lexicon` has no `scan`, `context` or `arg` and is no companion"
+    if rule.lexicon and not (RULES / rule.plugin / f"{rule.lexicon}.tsv").is_file():
+        yield f"there is no lexicon {rule.lexicon!r}; expected {rule.plugin}/{rule.lexicon}.tsv"
 
 
 def _companion_problems(rules: Sequence[Rule], combinations: Sequence[Combination]) -> Iterator[str]:

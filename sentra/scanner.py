@@ -16,7 +16,7 @@ from sentra.engine import Database
 from sentra.errors import EngineError
 from sentra.findings import SOURCES, Finding, Source
 from sentra.inspection import Inspection, Segment, inspect_views
-from sentra.locate import COLLECT_SECONDS, Allowance, Compiled, locate, locate_beside, never, no_clock
+from sentra.locate import COLLECT_SECONDS, Allowance, Compiled, locate, locate_beside, never, no_clock, weighed
 from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
 
 WORTH_PARTING = 2048  # bytes; less is scanned faster as one than in the pieces that a plugin reads
@@ -56,6 +56,7 @@ class Scanner:
     def __init__(self, rules: Sequence[Compiled], cache_folder: str | None = None, cpu: Callable[[], float] = no_clock):
         self.rules, self.cpu = tuple(rules), cpu
         self.companions = {compiled.rule.id: compiled for compiled in self.rules if compiled.rule.companion}
+        self._weighed = [number for number, compiled in enumerate(self.rules) if compiled.lexicon]
         self._gate_base = len(self.rules)
         self._gates = tuple(dict.fromkeys(decoder.pattern for decoder in DECODERS))
         self._parts = [self._part(sources, numbers, cache_folder) for sources, numbers in _by_sources(self.rules)]
@@ -73,7 +74,9 @@ class Scanner:
 
     def fired(self, layer: Inspection) -> set[int]:
         """The same for the texts of ``layer``, each scanned for the rules of the plugins that read its source."""
-        return {number for part in self._parts for number in part.scan_layer(layer)}
+        fired = {number for part in self._parts for number in part.scan_layer(layer)}
+        fired.update(number for number in self._weighed if weighed(layer, self.rules[number]))
+        return fired
 
     def prove(self) -> None:
         """Compile what the shipped rules need, and see each of them fire on its own cases.
@@ -83,8 +86,15 @@ class Scanner:
         for number, compiled in enumerate(self.rules):
             for case in () if compiled.rule.companion else compiled.rule.case:
                 text = case.joined.encode("utf-8", "replace")
-                if case.match and compiled.prepare().search(text) and number not in self.candidates(text):
+                if case.match and not self._sees(number, compiled, text):
                     raise EngineError(f"{compiled.rule.id}: the scan engine misses its case {case.name!r}")
+
+    def _sees(self, number: int, compiled: Compiled, text: bytes) -> bool:
+        """Is rule ``number`` a candidate for ``text``, if there is anything in it for the rule?"""
+        if compiled.lexicon:
+            source = compiled.sources[0]
+            return bool(weighed(Inspection([Segment(source, (None, source), text.decode())]), compiled))
+        return not compiled.prepare().search(text) or number in self.candidates(text)
 
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
@@ -128,7 +138,7 @@ def _by_sources(rules: Sequence[Compiled]) -> Iterator[tuple[tuple[Source, ...],
         sources.setdefault(compiled.rule.plugin, set()).update(compiled.sources)
     groups: dict[frozenset[Source], list[int]] = {}
     for number, compiled in enumerate(rules):
-        if not compiled.rule.companion:
+        if not (compiled.rule.companion or compiled.lexicon):
             groups.setdefault(frozenset(sources[compiled.rule.plugin]), []).append(number)
     for read, numbers in groups.items():
         yield tuple(source for source in SOURCES if source in read), numbers

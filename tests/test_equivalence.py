@@ -25,7 +25,7 @@ GATES = tuple(
     for number, pattern in enumerate(dict.fromkeys(decoder.pattern for decoder in DECODERS))
 )
 PACKS = {
-    builtin.name: tuple(rule for rule in ruleset.shipped(builtin.name).rules if not rule.companion)
+    builtin.name: tuple(rule for rule in ruleset.shipped(builtin.name).rules if rule.pattern and not rule.companion)
     for builtin in BUILTIN
 }
 RULES = (*(rule for rules in PACKS.values() for rule in rules), *GATES)

@@ -24,6 +24,7 @@ ROWS: dict[str, int] = {
     "wire": 1,
     "config": 1,
     "engine": 1,
+    "lexicon": 1,
     "domains": 1,
     "body": 2,
     "shares": 2,

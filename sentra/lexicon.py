@@ -1,0 +1,214 @@
+"""How much a passage reads like an order to the model: weights of words and of pairs of words, summed over sentences.
+
+A pattern knows the phrases that somebody thought of; a sum of evidence also knows those that say the same in other
+words. All of it is done on arrays, so what it costs is a matter of the text's length alone, whatever stands in it.
+
+A word is a run of ASCII letters, and its first ``LETTERS`` letters are what counts of it; the end of a sentence is a
+word too. A feature is a word, or a word and the one before it, or a word and the one before that. Weights are natural
+logarithms of odds, and they differ by who speaks.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple, get_args
+
+from sentra.errors import ConfigError
+from sentra.findings import Source
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - numpy would start a thread for each processor
+import numpy as np
+
+Kind = Literal["data", "user", "description"]
+KINDS: dict[Source, Kind] = {"user_message": "user", "history.user": "user", "tool_description": "description"}
+
+LETTERS = 8
+WORDS, SENTENCES = 36, 3
+LEAST = 1.0  # what scores less is nothing to any rule
+STEP = 1 / 24  # the least difference of two weights
+
+_BITS = 20
+_CHECK = 0xFF
+_SHIFT = np.uint64(64 - _BITS - 8)
+_SPREAD, _BEFORE, _AFTER, _SKIPPED = (
+    np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5)
+)
+_BLANK, _STOP = ord(" "), ord(".")
+_CODES = bytes(
+    _STOP
+    if chr(c) in "!?;\n"
+    else 0
+    if c == 0
+    else c | 0x20
+    if c < 0x80 and chr(c).isalpha()
+    else c
+    if c == ord("'")
+    else _BLANK
+    for c in range(256)
+)
+_CLASSES = bytes({_BLANK: 0, _STOP: 2, 0: 3}.get(c, 1) for c in range(256))
+_MASKS = np.array([(1 << 8 * size) - 1 for size in range(LETTERS + 1)], np.uint64)
+_WORD = re.compile(rb"[a-z']+|\.+|\0+")
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_ROWS: dict[Kind, int] = {kind: row for row, kind in enumerate(get_args(Kind))}
+_ZERO = np.zeros(1, np.int64)
+
+
+class Passage(NamedTuple):
+    """A few sentences and their ``score``; ``start`` and ``end`` are offsets in bytes."""
+
+    score: float
+    start: int
+    end: int
+
+
+def apart(passages: Iterable[Passage]) -> list[Passage]:
+    """The best of those that overlap, in the order of the text."""
+    kept: list[Passage] = []
+    end = -1
+    for passage in sorted(passages, key=lambda passage: (passage.start, passage.end)):
+        if passage.start >= end:
+            kept.append(passage)
+        elif passage.score > kept[-1].score:
+            kept[-1] = passage
+        end = max(end, passage.end)
+    return kept
+
+
+def plain(buffer: bytes) -> bytes:
+    """``buffer`` with as many bytes: words, points for the ends of sentences, NUL for those of texts, and blanks."""
+    return buffer.replace(b"\n\0\n", b"\0\0\0").replace(b". ", b"\n ").translate(_CODES)
+
+
+def words(buffer: bytes) -> list[str]:
+    """The words of a text as ``Lexicon`` reads them; every text begins like a sentence."""
+    return [".", *("." if word[0] in b".\0" else word[:LETTERS].decode() for word in _WORD.findall(plain(buffer)))]
+
+
+def passages(bounds: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Up to ``SENTENCES`` neighbours with at most ``WORDS`` words together: the first word, and one past the last."""
+    for size in range(1, SENTENCES + 1):
+        for low, high in zip(bounds, bounds[size:], strict=False):
+            if 0 < high - low <= WORDS:
+                yield low, high
+
+
+class Lexicon:
+    """Weights of features by the kind of text, in a table that a feature's number leads to."""
+
+    def __init__(self, weights: Mapping[str, Sequence[float]], bias: float):
+        self._bias = bias
+        self._table = np.zeros(len(_ROWS) << _BITS, np.uint16)
+        places = _places(np.array([_number(feature) for feature in weights], np.uint64))
+        for row, values in enumerate(zip(*weights.values(), strict=True)):
+            steps = np.clip((np.array(values) / STEP).round(), -127, 127).astype(np.int8)
+            self._table[_slots(places) + (row << _BITS)] = (places & _CHECK) << 8 | steps.view(np.uint8)
+
+    def passages(self, buffer: bytes, kinds: Iterable[tuple[int, int, Kind]], least: float) -> list[Passage]:
+        """Passages of ``buffer``, texts with NULs between them, that score ``least``; ``kinds`` tells where other than data is."""
+        keys, starts, ends, texts = _keys(buffer)
+        if len(keys) < 2:
+            return []
+        place = starts.searchsorted
+        rows = [(int(place(low)), int(place(high)), _ROWS[kind] << _BITS) for low, high, kind in kinds]
+        bounds = bounds_of((keys == _STOP).nonzero()[0], len(keys))
+        sums = self._sums(keys, rows)[bounds]
+        enough = math.ceil((least - self._bias) / STEP)
+        found: list[Passage] = []
+        for size in range(1, min(SENTENCES, len(bounds) - 1) + 1):
+            worth = sums[size:] - sums[:-size]
+            if worth.max() < enough:
+                continue
+            low, high = bounds[:-size], bounds[size:]
+            within = texts.searchsorted(low) == texts.searchsorted(high - 1)
+            for index in ((worth >= enough) & (high - low <= WORDS) & (high > low) & within).nonzero()[0]:
+                score = float(worth[index]) * STEP + self._bias
+                found.append(Passage(score, max(0, int(starts[low[index]])), int(ends[high[index] - 1])))
+        return found
+
+    def _sums(self, keys: Array, rows: Iterable[tuple[int, int, int]]) -> Array:
+        """The weights of all features that end with the words before each place, added up."""
+        size, before = len(keys), keys * _BEFORE
+        numbers = np.concatenate((keys, before[:-1] ^ keys[1:] * _AFTER, before[:-2] ^ keys[2:] * _SKIPPED))
+        places = _places(numbers)
+        slots = _slots(places)
+        for first, last, row in rows:
+            for place, short in ((0, 0), (size, 1), (2 * size - 1, 2)):
+                slots[place + first : place + max(first, last - short)] += row
+        entries = self._table[slots]
+        worth = entries.astype(np.int8).astype(np.int32)
+        worth *= entries >> 8 == (places & _CHECK)
+        each = worth[:size]
+        each[1:] += worth[size : 2 * size - 1]
+        each[2:] += worth[2 * size - 1 :]
+        sums = np.zeros(size + 1, np.int32)
+        each.cumsum(out=sums[1:])
+        return sums
+
+
+def _keys(buffer: bytes) -> tuple[Array, Array, Array, Array]:
+    """The words of ``buffer`` as numbers, where each begins and ends, and which are the ends of texts."""
+    padded = b" .%b%b" % (plain(buffer), b" " * LETTERS)
+    classes = np.frombuffer(padded.translate(_CLASSES), np.uint8)
+    turns = (classes[1:] != classes[:-1]).nonzero()[0]
+    starts, ends = turns[:-1], turns[1:]
+    kept = classes[ends].nonzero()[0]
+    starts, ends = starts[kept], ends[kept]
+    every: Array = np.ndarray((len(padded) - LETTERS + 1,), "<u8", padded, 0, (1,))
+    keys = every[starts + 1] & _MASKS[np.minimum(ends - starts, LETTERS)]
+    kinds = classes[ends]
+    keys[kinds > 1] = _STOP
+    return keys, starts - 1, ends - 1, (kinds > 2).nonzero()[0]
+
+
+def bounds_of(stops: Array, size: int) -> Array:
+    """Where sentences begin, as numbers of words, and the end; those of more than ``WORDS`` words are cut."""
+    bounds = np.concatenate((_ZERO, stops + 1, [size]))
+    if (bounds[1:] - bounds[:-1] > WORDS).any():
+        bounds = np.concatenate((bounds, np.arange(0, size, WORDS - 2)))
+        bounds.sort()
+    return bounds
+
+
+def _places(numbers: Array) -> Array:
+    """Where the weights of numbered features stand: the slot in a row, and behind it what tells them from others there."""
+    return ((numbers * _SPREAD) >> _SHIFT).view(np.int64)
+
+
+def _slots(places: Array) -> Array:
+    return places >> 8
+
+
+def _number(feature: str) -> int:
+    """The number of ``word``, of ``before word`` or of ``before * word``."""
+    parts = [
+        np.array([int.from_bytes(part.encode(), "little")], np.uint64) for part in feature.split(" ") if part != "*"
+    ]
+    if len(parts) == 1:
+        return int(parts[0][0])
+    return int((parts[0] * _BEFORE ^ parts[1] * (_SKIPPED if "*" in feature else _AFTER))[0])
+
+
+@cache
+def shipped(plugin: str, name: str) -> Lexicon:
+    """The lexicon in the file ``name`` of the rules of ``plugin``. Raises ``ConfigError`` for a line that says nothing.
+
+    A line holds a feature and its weights in data, in a user's words and in a tool's description, parted by tabs; the
+    feature without a name is the score of no words at all.
+    """
+    weights: dict[str, list[float]] = {}
+    text = (files("sentra") / "rules" / plugin / f"{name}.tsv").read_text("utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        feature, *values = line.split("\t")
+        try:
+            weights[feature] = [float(value) for value in values]
+        except ValueError:
+            values = []
+        if len(values) != len(get_args(Kind)):
+            raise ConfigError([f"{plugin}/{name}.tsv, line {number}: {line!r}; expected a feature and its weights"])
+    bias, *_ = weights.pop("")
+    return Lexicon(weights, bias)
