@@ -47,7 +47,7 @@ class Bench:
 
     @cached_property
     def _patterns(self) -> RulePack:
-        rules = [rule for rule in self.pack.rules if not rule.lexicon]
+        rules = [rule for rule in self.pack.rules if rule.pattern]
         return RulePack(self._builtin, rules, self.pack.combinations)
 
     def _sources(self, rule: Rule) -> tuple[Source, ...]:
@@ -91,7 +91,7 @@ class Bench:
 
     def _tells(self, rule_id: str, case: Case) -> bool:
         """Would a finding of another rule be a surprise? An attack is worded like one, whatever rule the case is for."""
-        return not (case.match and self.rules[rule_id].lexicon)
+        return not case.match or bool(self.rules[rule_id].pattern)
 
     def _combination_problem(self, combination: Combination, case: Case) -> str:
         empty = AnalyzeRequest(PlannerContext(), ToolDefinition())

@@ -23,7 +23,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251 - numpy would
 import numpy as np
 
 Kind = Literal["data", "user", "description"]
-KINDS: dict[Source, Kind] = {"user_message": "user", "history.user": "user", "tool_description": "description"}
+KINDS: dict[Source, Kind] = {
+    "user_message": "user",
+    "thought": "user",
+    "history.user": "user",
+    "tool_description": "description",
+}
 
 LETTERS = 8
 WORDS, SENTENCES = 36, 3
@@ -108,15 +113,16 @@ class Lexicon:
             steps = np.clip((np.array(values) / STEP).round(), -127, 127).astype(np.int8)
             self._table[_slots(places) + (row << _BITS)] = (places & _CHECK) << 8 | steps.view(np.uint8)
 
-    def passages(self, buffer: bytes, kinds: Iterable[tuple[int, int, Kind]], least: float) -> list[Passage]:
-        """Passages of ``buffer``, texts with NULs between them, that score ``least``; ``kinds`` tells where other than data is."""
+    def passages(self, buffer: bytes, turns: tuple[int, int], least: float) -> list[Passage]:
+        """Passages of ``buffer``, texts with NULs between them, that score at least ``least``.
+
+        Before the first of ``turns`` the user speaks, from the second on a tool's description, between them data.
+        """
         keys, starts, ends, texts = _keys(buffer)
         if len(keys) < 2:
             return []
-        place = starts.searchsorted
-        rows = [(int(place(low)), int(place(high)), _ROWS[kind] << _BITS) for low, high, kind in kinds]
         bounds = bounds_of((keys == _STOP).nonzero()[0], len(keys))
-        sums = self._sums(keys, rows)[bounds]
+        sums = self._sums(keys, starts.searchsorted(turns))[bounds]
         enough = math.ceil((least - self._bias) / STEP)
         found: list[Passage] = []
         for size in range(1, min(SENTENCES, len(bounds) - 1) + 1):
@@ -130,23 +136,24 @@ class Lexicon:
                 found.append(Passage(score, max(0, int(starts[low[index]])), int(ends[high[index] - 1])))
         return found
 
-    def _sums(self, keys: Array, rows: Iterable[tuple[int, int, int]]) -> Array:
+    def _sums(self, keys: Array, turns: Array) -> Array:
         """The weights of all features that end with the words before each place, added up."""
         size, before = len(keys), keys * _BEFORE
-        numbers = np.concatenate((keys, before[:-1] ^ keys[1:] * _AFTER, before[:-2] ^ keys[2:] * _SKIPPED))
-        places = _places(numbers)
-        slots = _slots(places)
-        for first, last, row in rows:
-            for place, short in ((0, 0), (size, 1), (2 * size - 1, 2)):
-                slots[place + first : place + max(first, last - short)] += row
+        places = np.empty(3 * size, np.uint64)
+        each, pairs, skips = places[:size], places[size : 2 * size], places[2 * size :]
+        each[:], pairs[:1], skips[:2] = keys, 0, 0
+        np.bitwise_xor(before[:-1], keys[1:] * _AFTER, out=pairs[1:])
+        np.bitwise_xor(before[:-2], keys[2:] * _SKIPPED, out=skips[2:])
+        places *= _SPREAD
+        places >>= _SHIFT
+        table = places.view(np.int64).reshape(3, size)
+        slots = table >> 8
+        slots[:, : turns[0]] += _ROWS["user"] << _BITS
+        slots[:, turns[1] :] += _ROWS["description"] << _BITS
         entries = self._table[slots]
-        worth = entries.astype(np.int8).astype(np.int32)
-        worth *= entries >> 8 == (places & _CHECK)
-        each = worth[:size]
-        each[1:] += worth[size : 2 * size - 1]
-        each[2:] += worth[2 * size - 1 :]
+        worth = entries.view(np.int8)[:, ::2] * (entries >> 8 == table & _CHECK)
         sums = np.zeros(size + 1, np.int32)
-        each.cumsum(out=sums[1:])
+        worth.sum(axis=0, dtype=np.int32).cumsum(out=sums[1:])
         return sums
 
 

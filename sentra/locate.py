@@ -24,6 +24,7 @@ CONFIRM_SECONDS, CONFIRM_GROWTH = 0.3, 6 << 20
 COLLECT_SECONDS = 0.1
 CPU_CHECK_EVERY = 8
 UNTIMED = 256 << 10
+AROUND = 300  # bytes
 
 _WORD = re.compile(rb"[A-Za-z0-9_]*")
 _NOWHERE = Segment("input", (None, ""), "", start=-1, end=-1)
@@ -139,7 +140,7 @@ class Compiled:
 
     def prepare(self) -> Any:
         """The compiled pattern."""
-        if self._pattern is None and self.lexicon is not None:
+        if not self.rule.pattern:
             self._confirms = ruleset.confirms(self.rule)
         elif self._pattern is None:
             pattern = ruleset.compile_pattern(self.rule.pattern)
@@ -176,16 +177,27 @@ class Compiled:
             for check in self._confirms:
                 if not check(hit):
                     return None
+            if self.lexicon is not None and self.rule.pattern and not self._worded(layer, segment, start, end):
+                return None
         except Exception as error:
             allowance.failed[self.rule.id] = type(error).__name__
         value = hit.value.encode("utf-8", "replace") if self.allow else b""
         return None if any(pattern.fullmatch(value) for pattern in self.allow) else hit.value
 
+    def _worded(self, layer: Inspection, segment: Segment, start: int, end: int) -> bool:
+        """Does the value stand in a passage that scores enough?"""
+        low, high = max(segment.start, start - AROUND), min(segment.end, end + AROUND)
+        kind, size = KINDS.get(segment.source, "data"), high - low
+        turns = (size if kind == "user" else 0, 0 if kind == "description" else size)
+        assert self.lexicon is not None
+        passages = self.lexicon.passages(layer.buffer[low:high], turns, self.rule.least)
+        return any(low + passage.start < end and low + passage.end > start for passage in passages)
+
 
 def locate(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:
     """Every confirmed match of one rule in the segments that it reads."""
     compiled.prepare()
-    if compiled.lexicon is not None:
+    if not compiled.rule.pattern:
         yield from _weighed(layer, compiled, allowance)
         return
     ranges = layer.ranges_of(compiled.sources)
@@ -237,13 +249,23 @@ def weighed(layer: Inspection, compiled: Compiled) -> list[lexicon.Passage]:
         return []
     name = compiled.rule.lexicon
     if name not in layer.passages:
-        kinds = [(*layer.bounds(*at), KINDS[source]) for source, at in layer.ranges.items() if source in KINDS]
-        layer.passages[name] = compiled.lexicon.passages(layer.buffer, kinds, LEAST)
+        layer.passages[name] = compiled.lexicon.passages(layer.buffer, _turns(layer), LEAST)
     passages = [passage for passage in layer.passages[name] if passage.score >= compiled.rule.least]
     if not passages:
         return []
     reads = [layer.bounds(*at) for at in layer.ranges_of(compiled.sources)]
     return lexicon.apart(passage for passage in passages if any(low <= passage.start < high for low, high in reads))
+
+
+def _turns(layer: Inspection) -> tuple[int, int]:
+    """Where in the buffer the user's words end and the tool's description begins; sources stand in their order."""
+    user, description = 0, len(layer.buffer)
+    for source, at in layer.ranges.items():
+        if KINDS.get(source) == "user":
+            user = layer.bounds(*at)[1]
+        elif KINDS.get(source) == "description":
+            description = layer.bounds(*at)[0]
+    return user, description
 
 
 def _weighed(layer: Inspection, compiled: Compiled, allowance: Allowance) -> Iterator[Finding]:

@@ -57,7 +57,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ``scan`` is a cheaper pattern for the one scan that fires wherever ``pattern`` does: phrases of many words explode
     in the scan engine, while ``pattern`` is only searched where ``scan`` fired. A ``companion`` is not in the scan: its
     words are ordinary ones, and it is only looked for beside what was found of another entry of a combination.
-    Instead of a ``pattern`` a rule may name a ``lexicon``: it finds passages that score at least ``least`` there.
+    A rule that names a ``lexicon`` finds passages that score at least ``least`` there; with a ``pattern`` too, it finds
+    what the pattern matches within such a passage.
     """
 
     id: str
@@ -211,10 +212,10 @@ def _id_problems(identifier: str, plugin: str, seen: set[str]) -> Iterator[str]:
 
 
 def _kind_problems(rule: Rule) -> Iterator[str]:
-    if bool(rule.pattern) == bool(rule.lexicon):
-        yield "has `pattern` and `lexicon` or none of them; expected one of the two"
-    if rule.lexicon and (rule.scan or rule.companion or rule.context or rule.arg):
-        yield "a rule with a `lexicon` has no `scan`, `context` or `arg` and is no companion"
+    if not (rule.pattern or rule.lexicon):
+        yield "has neither `pattern` nor `lexicon`"
+    if not rule.pattern and (rule.scan or rule.companion or rule.context or rule.arg):
+        yield "a rule without a `pattern` has no `scan`, `context` or `arg` and is no companion"
     if rule.lexicon and not (RULES / rule.plugin / f"{rule.lexicon}.tsv").is_file():
         yield f"there is no lexicon {rule.lexicon!r}; expected {rule.plugin}/{rule.lexicon}.tsv"
 

@@ -56,7 +56,7 @@ class Scanner:
     def __init__(self, rules: Sequence[Compiled], cache_folder: str | None = None, cpu: Callable[[], float] = no_clock):
         self.rules, self.cpu = tuple(rules), cpu
         self.companions = {compiled.rule.id: compiled for compiled in self.rules if compiled.rule.companion}
-        self._weighed = [number for number, compiled in enumerate(self.rules) if compiled.lexicon]
+        self._weighed = [number for number, compiled in enumerate(self.rules) if not compiled.rule.pattern]
         self._gate_base = len(self.rules)
         self._gates = tuple(dict.fromkeys(decoder.pattern for decoder in DECODERS))
         self._parts = [self._part(sources, numbers, cache_folder) for sources, numbers in _by_sources(self.rules)]
@@ -91,7 +91,7 @@ class Scanner:
 
     def _sees(self, number: int, compiled: Compiled, text: bytes) -> bool:
         """Is rule ``number`` a candidate for ``text``, if there is anything in it for the rule?"""
-        if compiled.lexicon:
+        if not compiled.rule.pattern:
             source = compiled.sources[0]
             return bool(weighed(Inspection([Segment(source, (None, source), text.decode())]), compiled))
         return not compiled.prepare().search(text) or number in self.candidates(text)
@@ -138,7 +138,7 @@ def _by_sources(rules: Sequence[Compiled]) -> Iterator[tuple[tuple[Source, ...],
         sources.setdefault(compiled.rule.plugin, set()).update(compiled.sources)
     groups: dict[frozenset[Source], list[int]] = {}
     for number, compiled in enumerate(rules):
-        if not (compiled.rule.companion or compiled.lexicon):
+        if compiled.rule.pattern and not compiled.rule.companion:
             groups.setdefault(frozenset(sources[compiled.rule.plugin]), []).append(number)
     for read, numbers in groups.items():
         yield tuple(source for source in SOURCES if source in read), numbers

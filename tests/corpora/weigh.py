@@ -19,22 +19,82 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from sentra import lexicon
+from sentra import lexicon, ruleset
 from sentra.findings import Source
 from sentra.inspection import inspect
 from sentra.lexicon import KINDS, STEP, Kind
+from sentra.plugins import BY_NAME
 from sentra.ruleset import RULES
 from sentra.wire import decode_request
-from tests.corpora import benign
+from tests.corpora import benign, exfil
+from tests.corpora.evasion import TRANSFORMS
 
 HERE = Path(__file__).parent / "wording"
 TARGET = RULES / "exfil" / "orders.tsv"
 HELD = "held.jsonl"
 SOURCES: dict[str, Source] = {"user": "user_message"}
-ROUNDS, STRENGTH, SEED = 4, 1.0, 7
+ROUNDS, STRENGTH, SEED = 4, 4.0, 7
+DISGUISED = 8
 HARD, EASY = -1.5, 40_000
 SEEN, LEAST = 2, 0.2
-NAMES = ("value: ", "text: ", "", "body: ", "content: ", "description: ", "", "result: ", "message: ", "notes: ", "data: ", "")
+RECORDS = 1500
+SHAPES = (
+    '{"number": "INC0012345", "state": "open", "description": "", "work_notes": "", "assignment_group": "network"}',
+    '{"sku": "FPR144821", "title": "", "rating": 4, "updatedAt": "2026-11-23T15:46:43.42+00:00", "comment": "", "tags": []}',
+    '{"from": "ann@firm.com", "subject": "", "body": "", "isRead": true, "receivedDateTime": "2026-02-03T08:00:00Z"}',
+    '{"start": "2026-03-04T09:00", "end": "2026-03-04T10:00", "description": "", "location": "Room 4", "attendees": []}',
+    '{"amount": 120.5, "currency": "EUR", "recipient": "", "subject": "", "date": "2026-01-09", "recurring": false}',
+    '{"name": "report.docx", "size": 48213, "owner": "", "content": "", "modified": "2026-05-06T07:08:09Z"}',
+    '{"sender": "", "channel": "general", "text": "", "reactions": [], "timestamp": "1761320072"}',
+    '{"status": 200, "headers": {"content-type": "text/html"}, "html": "", "title": ""}',
+)
+COLUMNS = [
+    "order_id",
+    "sku",
+    "qty",
+    "unit_price",
+    "currency",
+    "shipped_at",
+    "warehouse",
+    "customer",
+    "status",
+    "user_id",
+    "account",
+    "amount",
+    "name",
+    "email",
+    "date",
+    "region",
+    "owner",
+    "priority",
+    "tool",
+    "result",
+    "system",
+    "message_count",
+    "tokens",
+    "prompt_tokens",
+    "agent",
+    "model",
+    "latency_ms",
+    "role",
+    "id",
+    "key",
+]
+ENDINGS = (".com", ".net", ".org", ".io", ".co", ".de")
+NAMES = (
+    "value: ",
+    "text: ",
+    "",
+    "body: ",
+    "content: ",
+    "description: ",
+    "",
+    "result: ",
+    "message: ",
+    "notes: ",
+    "data: ",
+    "",
+)
 
 
 class Line(NamedTuple):
@@ -52,11 +112,20 @@ class Line(NamedTuple):
 
 
 def lines(names: Iterable[Path]) -> Iterator[Line]:
-    """The lines of JSONL files."""
+    """The lines of JSONL files. Their hosts end in ``.example``, which is no sign of anything: they get real endings."""
     for name in names:
-        for line in name.read_text("utf-8").splitlines():
-            row = json.loads(line)
-            yield Line(row["label"], SOURCES.get(row["source"], row["source"]), row["family"], row["text"])
+        for text, ending in zip(name.read_text("utf-8").splitlines(), cycle(ENDINGS)):
+            row = json.loads(text)
+            source = SOURCES.get(row["source"], row["source"])
+            yield Line(row["label"], source, row["family"], row["text"].replace(".example", ending))
+
+
+def rule_cases() -> Iterator[Line]:
+    """The cases beside the rules."""
+    for rule in ruleset.shipped("exfil").rules:
+        for case in rule.case:
+            source = case.source or (rule.sources or BY_NAME[rule.plugin].sources)[0]
+            yield Line(int(bool(case.match)), source, rule.id, case.joined)
 
 
 def features(words: Sequence[str], kind: Kind) -> list[list[str]]:
@@ -159,6 +228,23 @@ def written(table: dict[str, list[float]]) -> str:
     return "".join("\t".join([name, *(f"{value:.2f}" for value in values)]) + "\n" for name, values in table.items())
 
 
+def records(rows: Sequence[Line]) -> Iterator[Line]:
+    """Texts of tools inside the records that tools give, honest and not."""
+    chance = random.Random(SEED)
+    texts = {label: [r.text for r in rows if r.label == label and r.source == "tool_output"] for label in (0, 1)}
+    for _ in range(RECORDS):
+        label = int(chance.random() < 0.3)
+        shape = json.loads(chance.choice(SHAPES))
+        shape[chance.choice(list(shape))] = chance.choice(texts[label])
+        shape["note"] = chance.choice(texts[0])
+        shape["id"] = f"{chance.getrandbits(64):x}"
+        made = json.dumps({chance.choice(("items", "value", "result")): [shape]}, ensure_ascii=chance.random() < 0.5)
+        yield Line(label, "tool_output", "record", made)
+        header = chance.sample(COLUMNS, 7)
+        rows_ = [",".join(f"{chance.getrandbits(20):x}" for _ in header) for _ in range(3)]
+        yield Line(0, "tool_output", "record", "\n".join([",".join(header), *rows_]))
+
+
 def corpus() -> Iterator[Line]:
     """The texts of the honest requests."""
     for made in benign.plain(600):
@@ -167,12 +253,27 @@ def corpus() -> Iterator[Line]:
             yield Line(0, segment.source, "corpus", segment.text)
 
 
+def open_attacks() -> Iterator[Line]:
+    """The attacks whose wordings were written beside the rules."""
+    for sample in exfil.attacks("exfil_open", 4):
+        yield Line(1, sample.source, sample.family, sample.text)
+
+
+def disguised(rows: Sequence[Line]) -> Iterator[Line]:
+    """Honest texts in every disguise: what a disguise is made of says nothing of who wears it."""
+    honest = [row for row in rows if not row.label and len(row.text) < 160]
+    chosen = random.Random(SEED).choices(honest, k=DISGUISED * len(TRANSFORMS))
+    for row, transform in zip(chosen, cycle(TRANSFORMS[name] for name in sorted(TRANSFORMS))):
+        yield row._replace(family="disguised", text=transform(row.text))
+
+
 def main() -> None:
     """Learn, and write the file."""
     parser = argparse.ArgumentParser(description=f"learn the weights of {TARGET.name}")
     parser.add_argument("--plain", type=Path, help="a JSONL file of more honest texts")
     options = parser.parse_args()
     own = list(lines(sorted(path for path in HERE.glob("*.jsonl") if path.name != HELD)))
+    own += [*rule_cases(), *records(own), *disguised(own), *open_attacks()]
     plain = [*corpus(), *(lines([options.plain]) if options.plain else [])]
     table = learn(own, plain)
     Path(str(TARGET)).write_text(written(table), "utf-8")

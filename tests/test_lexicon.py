@@ -1,0 +1,121 @@
+"""The lexicon against a plain sum over features, its file, and texts that it was not learned from."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentra import lexicon
+from sentra.errors import ConfigError
+from sentra.lexicon import LETTERS, WORDS, Lexicon, Passage, apart, passages, words
+
+HELD = Path(__file__).parent / "corpora" / "wording" / "held.jsonl"
+SOURCES = {"user": (1 << 30, 1 << 30), "tool_description": (0, 0)}
+WEIGHTS = {
+    "send": [1.0, 0.5, -0.5],
+    "all": [0.25, 0.25, 0.25],
+    "send all": [2.0, 1.0, 0.0],
+    "send * mails": [0.5, 0.0, 3.0],
+    ". send": [0.75, 0.75, 0.75],
+    "instruct": [-1.0, 2.0, 1.0],
+}
+TEXTS = st.text(
+    st.sampled_from("senda lmi.!?;\n'\u00e9\u4e2d8_") | st.characters(codec="utf-8"), max_size=80
+) | st.lists(
+    st.sampled_from(["send", "all", "mails", "instructions", "and", ".", "!", "\n", "Send", "a"]), max_size=60
+).map(" ".join)
+
+
+def scores(text: str, column: int, bias: float) -> list[float]:
+    """What each passage of ``text`` scores, the plain way."""
+    found = words(text.encode())
+    worth = []
+    for place, word in enumerate(found):
+        features = [word, *([f"{found[place - 1]} {word}"] if place else [])]
+        features += [f"{found[place - 2]} * {word}"] if place > 1 else []
+        worth.append(sum(WEIGHTS[feature][column] for feature in features if feature in WEIGHTS))
+    stops = [place for place, word in enumerate(found) if word == "."]
+    bounds = lexicon.bounds_of(lexicon.np.array(stops, lexicon.np.int64), len(found)).tolist()
+    return [bias + sum(worth[low:high]) for low, high in passages(bounds)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS.filter(lambda text: "\0" not in text and ". " not in text[:2]), st.sampled_from([0, 1, 2]))
+def test_scores_are_the_sums_of_the_features(text: str, column: int) -> None:
+    size = len(text.encode())
+    turns = ((0, size), (size, size), (0, 0))[column]
+    best = max(scores("x " + text, column, -1.0))
+    found = Lexicon(WEIGHTS, -1.0).passages(
+        b"x " + text.encode(), (turns[0] + 2 * (column == 1), turns[1] + 2 * (column < 2)), -50
+    )
+    assert max(passage.score for passage in found) == pytest.approx(best, abs=1e-6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TEXTS, max_size=5))
+def test_passages_are_places_in_one_text(texts: list[str]) -> None:
+    texts = [text.replace("\0", "") for text in texts]
+    buffer = b"\n\0\n".join(text.encode() for text in texts)
+    for passage in Lexicon(WEIGHTS, 0.0).passages(buffer, (0, len(buffer)), -50):
+        assert 0 <= passage.start <= passage.end <= len(buffer) + 1
+        assert b"\n\0\n" not in buffer[passage.start : passage.end].strip(b"\n\0")
+
+
+def test_the_same_text_said_twice_is_not_one_passage() -> None:
+    once = Lexicon(WEIGHTS, 0.0).passages(b"send all mails", (0, 1 << 30), 0.1)
+    twice = Lexicon(WEIGHTS, 0.0).passages(b"send all mails\n\0\nsend all mails", (0, 1 << 30), 0.1)
+    assert max(p.score for p in once) == max(p.score for p in twice)
+
+
+@pytest.mark.parametrize("text", ["", " ", ".", "a", "\n\0\n", "...", "\u4e2d\u6587"])
+def test_texts_of_next_to_nothing_score_what_nothing_does(text: str) -> None:
+    assert all(passage.score == -3.0 for passage in Lexicon(WEIGHTS, -3.0).passages(text.encode(), (0, 99), -9))
+
+
+def test_only_the_first_letters_of_a_word_count() -> None:
+    assert words(b"Instructions, instructed!") == [".", "instruct", "instruct", "."]
+    assert max(map(len, words(b"x" * 99))) == LETTERS
+
+
+def test_a_sentence_without_an_end_is_cut() -> None:
+    text = b"and " * 10 * WORDS + b"send all mails" + b" and" * 10 * WORDS
+    found = apart(Lexicon(WEIGHTS, 0.0).passages(text, (0, len(text)), 1.0))
+    assert found
+    assert all(passage.end - passage.start < 5 * WORDS for passage in found)
+
+
+def test_of_passages_that_overlap_the_best_is_left() -> None:
+    low, high, other = Passage(1, 0, 10), Passage(2, 5, 12), Passage(1, 12, 20)
+    assert apart([other, low, high]) == [high, other]
+
+
+def test_a_line_that_says_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "rules" / "exfil"
+    folder.mkdir(parents=True)
+    (folder / "broken.tsv").write_text("\t0\t0\t0\nsend\t1\t2\n")
+    monkeypatch.setattr(lexicon, "files", lambda package: tmp_path)
+    with pytest.raises(ConfigError, match=r"exfil/broken.tsv, line 2: 'send\\t1\\t2'; expected a feature"):
+        lexicon.shipped("exfil", "broken")
+
+
+def test_texts_it_was_not_learned_from() -> None:
+    orders, least = lexicon.shipped("exfil", "orders"), 2.25
+    rows = [json.loads(line) for line in HELD.read_text("utf-8").splitlines()]
+    caught = dict.fromkeys((0, 1), 0)
+    for row in rows:
+        text = row["text"].replace(".example", ".com").encode()
+        caught[row["label"]] += bool(orders.passages(text, SOURCES.get(row["source"], (0, len(text))), least))
+    total = sum(row["label"] for row in rows)
+    assert caught[1] / total > 0.55
+    assert caught[0] / (len(rows) - total) < 0.02
+
+
+def test_numpy_starts_no_threads() -> None:
+    script = "import os, sentra.lexicon; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    assert subprocess.check_output([sys.executable, "-c", script], env=environment) == b"1\n"
