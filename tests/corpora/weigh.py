@@ -23,7 +23,7 @@ from sentra import lexicon, ruleset
 from sentra.findings import Source
 from sentra.inspection import inspect
 from sentra.lexicon import KINDS, STEP, Kind
-from sentra.plugins import BY_NAME
+from sentra.plugins import BUILTIN, BY_NAME
 from sentra.ruleset import RULES
 from sentra.wire import decode_request
 from tests.corpora import benign, exfil
@@ -228,6 +228,14 @@ def written(table: dict[str, list[float]]) -> str:
     return "".join("\t".join([name, *(f"{value:.2f}" for value in values)]) + "\n" for name, values in table.items())
 
 
+def own_words() -> Iterator[Line]:
+    """What a reply or a report says of a block: it may come back in a record, and orders nothing."""
+    for entry in (entry for builtin in BUILTIN for entry in ruleset.shipped(builtin.name).entries):
+        for text in sorted({entry.id, entry.title, entry.reason} - {""}):
+            yield Line(0, "tool_output", entry.id, text)
+            yield Line(0, "user_message", entry.id, text)
+
+
 def records(rows: Sequence[Line]) -> Iterator[Line]:
     """Texts of tools inside the records that tools give, honest and not."""
     chance = random.Random(SEED)
@@ -273,7 +281,7 @@ def main() -> None:
     parser.add_argument("--plain", type=Path, help="a JSONL file of more honest texts")
     options = parser.parse_args()
     own = list(lines(sorted(path for path in HERE.glob("*.jsonl") if path.name != HELD)))
-    own += [*rule_cases(), *records(own), *disguised(own), *open_attacks()]
+    own += [*rule_cases(), *own_words(), *records(own), *disguised(own), *open_attacks()]
     plain = [*corpus(), *(lines([options.plain]) if options.plain else [])]
     table = learn(own, plain)
     Path(str(TARGET)).write_text(written(table), "utf-8")
