@@ -60,7 +60,6 @@ _WORD = re.compile(rb"[a-z']+|\.+|\0+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _ROWS: dict[Kind, int] = {kind: row for row, kind in enumerate(get_args(Kind))}
-_ZERO = np.zeros(1, np.int64)
 
 
 class Passage(NamedTuple):
@@ -122,7 +121,7 @@ class Lexicon:
         if len(keys) < 2:
             return []
         bounds = bounds_of((keys == _STOP).nonzero()[0], len(keys))
-        sums = self._sums(keys, starts.searchsorted(turns))[bounds]
+        sums = self._sums(keys, starts.searchsorted(turns), texts)[bounds]
         enough = math.ceil((least - self._bias) / STEP)
         found: list[Passage] = []
         for size in range(1, min(SENTENCES, len(bounds) - 1) + 1):
@@ -132,12 +131,14 @@ class Lexicon:
             low, high = bounds[:-size], bounds[size:]
             within = texts.searchsorted(low) == texts.searchsorted(high - 1)
             for index in ((worth >= enough) & (high - low <= WORDS) & (high > low) & within).nonzero()[0]:
+                first, last = low[index], high[index] - 1
+                end = ends[last - 1] if keys[last] == _STOP and last > first else ends[last]
                 score = float(worth[index]) * STEP + self._bias
-                found.append(Passage(score, max(0, int(starts[low[index]])), int(ends[high[index] - 1])))
+                found.append(Passage(score, max(0, int(starts[first])), int(end)))
         return found
 
-    def _sums(self, keys: Array, turns: Array) -> Array:
-        """The weights of all features that end with the words before each place, added up."""
+    def _sums(self, keys: Array, turns: Array, texts: Array) -> Array:
+        """The weights of all features that end with the words before each place, added up; none reaches into a text."""
         size, before = len(keys), keys * _BEFORE
         places = np.empty(3 * size, np.uint64)
         each, pairs, skips = places[:size], places[size : 2 * size], places[2 * size :]
@@ -152,14 +153,16 @@ class Lexicon:
         slots[:, turns[1] :] += _ROWS["description"] << _BITS
         entries = self._table[slots]
         worth = entries.view(np.int8)[:, ::2] * (entries >> 8 == table & _CHECK)
+        worth[:, texts] = 0
+        worth[2, texts[texts < size - 1] + 1] = 0
         sums = np.zeros(size + 1, np.int32)
         worth.sum(axis=0, dtype=np.int32).cumsum(out=sums[1:])
         return sums
 
 
 def _keys(buffer: bytes) -> tuple[Array, Array, Array, Array]:
-    """The words of ``buffer`` as numbers, where each begins and ends, and which are the ends of texts."""
-    padded = b" .%b%b" % (plain(buffer), b" " * LETTERS)
+    """The words of ``buffer`` as numbers, where each begins and ends, and which stand between texts."""
+    padded = b" \0%b%b" % (plain(buffer), b" " * LETTERS)
     classes = np.frombuffer(padded.translate(_CLASSES), np.uint8)
     turns = (classes[1:] != classes[:-1]).nonzero()[0]
     starts, ends = turns[:-1], turns[1:]
@@ -173,11 +176,12 @@ def _keys(buffer: bytes) -> tuple[Array, Array, Array, Array]:
 
 
 def bounds_of(stops: Array, size: int) -> Array:
-    """Where sentences begin, as numbers of words, and the end; those of more than ``WORDS`` words are cut."""
-    bounds = np.concatenate((_ZERO, stops + 1, [size]))
-    if (bounds[1:] - bounds[:-1] > WORDS).any():
-        bounds = np.concatenate((bounds, np.arange(0, size, WORDS - 2)))
-        bounds.sort()
+    """Where sentences begin, behind ``stops``, as numbers of words, and the end; those of more than ``WORDS`` words are cut."""
+    bounds = np.concatenate((stops + 1, [size]))
+    long = (bounds[1:] - bounds[:-1] > WORDS).nonzero()[0]
+    if len(long):
+        cuts = [np.arange(bounds[index], bounds[index + 1], WORDS - 2) for index in long]
+        bounds = np.sort(np.concatenate((bounds, *cuts)))
     return bounds
 
 

@@ -36,7 +36,7 @@ def scores(text: str, column: int, bias: float) -> list[float]:
     found = words(text.encode())
     worth = []
     for place, word in enumerate(found):
-        features = [word, *([f"{found[place - 1]} {word}"] if place else [])]
+        features = [word, f"{found[place - 1]} {word}"] if place else []
         features += [f"{found[place - 2]} * {word}"] if place > 1 else []
         worth.append(sum(WEIGHTS[feature][column] for feature in features if feature in WEIGHTS))
     stops = [place for place, word in enumerate(found) if word == "."]
@@ -64,6 +64,18 @@ def test_passages_are_places_in_one_text(texts: list[str]) -> None:
     for passage in Lexicon(WEIGHTS, 0.0).passages(buffer, (0, len(buffer)), -50):
         assert 0 <= passage.start <= passage.end <= len(buffer) + 1
         assert b"\n\0\n" not in buffer[passage.start : passage.end].strip(b"\n\0")
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.lists(TEXTS, max_size=3), st.lists(TEXTS, max_size=3))
+def test_a_text_scores_the_same_beside_others(text: str, before: list[str], after: list[str]) -> None:
+    alone, *others = (part.replace("\0", "").encode() for part in (text, *before, *after))
+    buffer = b"\n\0\n".join([*others[: len(before)], alone, *others[len(before) :]])
+    low = sum(len(part) + 3 for part in others[: len(before)])
+    judge = Lexicon(WEIGHTS, 0.0)
+    inside = [p for p in judge.passages(buffer, (0, 1 << 30), 0.1) if low <= p.start < low + len(alone)]
+    wanted = [p for p in judge.passages(alone, (0, 1 << 30), 0.1) if p.start < len(alone)]
+    assert {(p.score, p.start - low) for p in inside} == {(p.score, p.start) for p in wanted}
 
 
 def test_the_same_text_said_twice_is_not_one_passage() -> None:

@@ -132,7 +132,7 @@ def features(words: Sequence[str], kind: Kind) -> list[list[str]]:
     """The features that end with each word; those of users and descriptions count once more under that name."""
     found = []
     for place, word in enumerate(words):
-        own = [word]
+        own = [word] if place else []
         if place > 0:
             own.append(f"{words[place - 1]} {word}")
         if place > 1:
@@ -183,6 +183,12 @@ def fit(passages: Passages, labels: np.ndarray, taken: np.ndarray, rounds: int) 
     return model.coef_[0], float(model.intercept_[0]), taken
 
 
+def telling(feature: str) -> bool:
+    """Is every part of it a word? Single letters are what escapes and broken words leave."""
+    parts = feature.rpartition(": ")[2].split(" ")
+    return all(len(part) > 1 or part in ("a", "i", ".", "*") for part in parts)
+
+
 def learn(own: Sequence[Line], plain: Sequence[Line]) -> dict[str, list[float]]:
     """Weights by kind; the feature without a name is the bias."""
     seen: Counter[str] = Counter()
@@ -190,7 +196,8 @@ def learn(own: Sequence[Line], plain: Sequence[Line]) -> dict[str, list[float]]:
         seen.update(
             {f for some in features(lexicon.words(row.text.encode("utf-8", "replace")), row.kind) for f in some}
         )
-    columns = {feature: place for place, feature in enumerate(f for f, count in seen.items() if count >= SEEN)}
+    often = (feature for feature, count in seen.items() if count >= SEEN and telling(feature))
+    columns = {feature: place for place, feature in enumerate(often)}
     rows = [*map(named, own, cycle(NAMES)), *plain]
     labels = np.array([row.label for row in rows])
     passages = tabulate(rows, columns)
