@@ -116,7 +116,7 @@ def test_a_line_that_says_nothing_is_named(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_texts_it_was_not_learned_from() -> None:
-    orders, least = lexicon.shipped("exfil", "orders"), 2.25
+    orders, least = lexicon.shipped("exfil", "orders"), 2.75
     rows = [json.loads(line) for line in HELD.read_text("utf-8").splitlines()]
     caught = dict.fromkeys((0, 1), 0)
     for row in rows:
