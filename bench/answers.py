@@ -9,9 +9,12 @@ from bench.requests import Case
 from bench.setup import assembled
 from sentra import wire
 from sentra.assembly import Assembly
+from sentra.config import Settings
 from sentra.errors import RequestError
+from sentra.limits import check_shape
 
 NEVER = float("inf")
+SETTINGS = Settings()
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,6 +34,7 @@ def answer_of(assembly: Assembly, body: bytes) -> Answer:
     """The answer to ``body``, however long it takes."""
     try:
         request = wire.decode_request(body)
+        check_shape(request, body, SETTINGS)
     except RequestError as error:
         return Answer("error", errorCode=error.code)
     decision, _ = assembly.pipeline.decide(request, NEVER)

@@ -206,7 +206,7 @@ def _near_misses(size: int) -> Any:
 
 
 STRUCTURES: dict[str, Callable[[int], Any]] = {
-    "deep": _deep(400),
+    "deep": _deep(190),
     "too-deep": _too_deep,
     "many-keys": _many_keys,
     "many-numbers": _many_numbers,

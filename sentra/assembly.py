@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 import re2
+from msgspec import structs
 
-from sentra import ruleset
+from sentra import __version__, ruleset
 from sentra.auth import auth_problems, auth_warnings
 from sentra.config import FileConfig, PluginOptions, Settings, load_file, read_variable
 from sentra.definitions import Definition
@@ -230,10 +231,8 @@ def _digest(settings: Settings, file: FileConfig, compiled: Iterable[Compiled]) 
         settings.on_oversize,
         settings.on_overload,
         file,
-        [
-            (entry.rule.id, entry.rule.pattern, entry.rule.confirm, entry.rule.context, entry.sources)
-            for entry in compiled
-        ],
+        __version__,
+        [(structs.replace(entry.rule, case=()), entry.sources) for entry in compiled],
     )
     return hashlib.sha256(msgspec.json.encode(deciding, order="sorted")).hexdigest()[:12]
 

@@ -41,22 +41,17 @@ _SHIFT = np.uint64(64 - _BITS - 8)
 _SPREAD, _BEFORE, _AFTER, _SKIPPED = (
     np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5)
 )
-_BLANK, _STOP = ord(" "), ord(".")
+_PERIOD, _BLANK = b". "
+_END, _STOP, _POINT = range(3)  # NUL, what ends a sentence, and what ends one before a blank
 _CODES = bytes(
-    _STOP
-    if chr(c) in "!?;\n"
-    else 0
-    if c == 0
-    else c | 0x20
+    c | 0x20
     if c < 0x80 and chr(c).isalpha()
-    else c
-    if c == ord("'")
-    else _BLANK
+    else {ord("'"): c, 0: _END, _PERIOD: _POINT, **dict.fromkeys(b"!?;\n", _STOP)}.get(c, _BLANK)
     for c in range(256)
 )
-_CLASSES = bytes({_BLANK: 0, _STOP: 2, 0: 3}.get(c, 1) for c in range(256))
+_CLASSES = bytes((code >= _BLANK) + (code > _BLANK) for code in _CODES)
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(LETTERS + 1)], np.uint64)
-_WORD = re.compile(rb"[a-z']+|\.+|\0+")
+_WORD = re.compile(rb"[a-z']+|[\x00-\x02]+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _ROWS: dict[Kind, int] = {kind: row for row, kind in enumerate(get_args(Kind))}
@@ -83,21 +78,22 @@ def apart(passages: Iterable[Passage]) -> list[Passage]:
     return kept
 
 
-def plain(buffer: bytes) -> bytes:
-    """``buffer`` with as many bytes: words, points for the ends of sentences, NUL for those of texts, and blanks."""
-    return buffer.replace(b"\n\0\n", b"\0\0\0").replace(b". ", b"\n ").translate(_CODES)
-
-
 def words(buffer: bytes) -> list[str]:
-    """The words of a text as ``Lexicon`` reads them; every text begins like a sentence."""
-    return [".", *("." if word[0] in b".\0" else word[:LETTERS].decode() for word in _WORD.findall(plain(buffer)))]
+    """The words of a text as ``Lexicon`` reads them; every text begins and ends like a sentence."""
+    found = []
+    for word in _WORD.finditer(b"\0%b\0" % buffer.translate(_CODES)):
+        if word[0][0] > _BLANK:
+            found.append(word[0][:LETTERS].decode())
+        elif _END in word[0] or word[0][-1] != _POINT or buffer[word.end() - 1] == _BLANK:
+            found.append(".")
+    return found
 
 
 def passages(bounds: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Up to ``SENTENCES`` neighbours with at most ``WORDS`` words together: the first word, and one past the last."""
     for size in range(1, SENTENCES + 1):
         for low, high in zip(bounds, bounds[size:], strict=False):
-            if 0 < high - low <= WORDS:
+            if 1 < high - low <= WORDS:
                 yield low, high
 
 
@@ -120,7 +116,7 @@ class Lexicon:
         keys, starts, ends, texts = _keys(buffer)
         if len(keys) < 2:
             return []
-        bounds = bounds_of((keys == _STOP).nonzero()[0], len(keys))
+        bounds = bounds_of((keys == _PERIOD).nonzero()[0], len(keys))
         sums = self._sums(keys, starts.searchsorted(turns), texts)[bounds]
         enough = math.ceil((least - self._bias) / STEP)
         found: list[Passage] = []
@@ -130,15 +126,15 @@ class Lexicon:
                 continue
             low, high = bounds[:-size], bounds[size:]
             within = texts.searchsorted(low) == texts.searchsorted(high - 1)
-            for index in ((worth >= enough) & (high - low <= WORDS) & (high > low) & within).nonzero()[0]:
+            for index in ((worth >= enough) & (high - low <= WORDS) & (high - low > 1) & within).nonzero()[0]:
                 first, last = low[index], high[index] - 1
-                end = ends[last - 1] if keys[last] == _STOP and last > first else ends[last]
+                end = ends[last - 1] if keys[last] == _PERIOD and last > first else ends[last]
                 score = float(worth[index]) * STEP + self._bias
                 found.append(Passage(score, max(0, int(starts[first])), int(end)))
         return found
 
     def _sums(self, keys: Array, turns: Array, texts: Array) -> Array:
-        """The weights of all features that end with the words before each place, added up; none reaches into a text."""
+        """The weights of all features that end with the words before each place, added up; none reaches into the next text."""
         size, before = len(keys), keys * _BEFORE
         places = np.empty(3 * size, np.uint64)
         each, pairs, skips = places[:size], places[size : 2 * size], places[2 * size :]
@@ -153,26 +149,29 @@ class Lexicon:
         slots[:, turns[1] :] += _ROWS["description"] << _BITS
         entries = self._table[slots]
         worth = entries.view(np.int8)[:, ::2] * (entries >> 8 == table & _CHECK)
-        worth[:, texts] = 0
-        worth[2, texts[texts < size - 1] + 1] = 0
+        worth[2, texts[:-1] + 1] = 0
         sums = np.zeros(size + 1, np.int32)
         worth.sum(axis=0, dtype=np.int32).cumsum(out=sums[1:])
         return sums
 
 
 def _keys(buffer: bytes) -> tuple[Array, Array, Array, Array]:
-    """The words of ``buffer`` as numbers, where each begins and ends, and which stand between texts."""
-    padded = b" \0%b%b" % (plain(buffer), b" " * LETTERS)
-    classes = np.frombuffer(padded.translate(_CLASSES), np.uint8)
+    """The words of ``buffer`` as numbers, where each begins and ends, and which are the ends of texts."""
+    padded = b" \0%b\0%b" % (buffer, b" " * LETTERS)
+    plain = padded.translate(_CODES)
+    codes, classes = np.frombuffer(plain, np.uint8), np.frombuffer(padded.translate(_CLASSES), np.uint8)
     turns = (classes[1:] != classes[:-1]).nonzero()[0]
     starts, ends = turns[:-1], turns[1:]
-    kept = classes[ends].nonzero()[0]
-    starts, ends = starts[kept], ends[kept]
-    every: Array = np.ndarray((len(padded) - LETTERS + 1,), "<u8", padded, 0, (1,))
+    kinds = codes[ends]
+    points = (kinds == _POINT).nonzero()[0]
+    kinds[points[np.frombuffer(padded, np.uint8)[ends[points] + 1] != _BLANK]] = _BLANK
+    kinds[ends.searchsorted((codes == _END).nonzero()[0])] = _END
+    kept = (kinds != _BLANK).nonzero()[0]
+    starts, ends, kinds = starts[kept], ends[kept], kinds[kept]
+    every: Array = np.ndarray((len(plain) - LETTERS + 1,), "<u8", plain, 0, (1,))
     keys = every[starts + 1] & _MASKS[np.minimum(ends - starts, LETTERS)]
-    kinds = classes[ends]
-    keys[kinds > 1] = _STOP
-    return keys, starts - 1, ends - 1, (kinds > 2).nonzero()[0]
+    keys[kinds < _BLANK] = _PERIOD
+    return keys, starts - 1, ends - 1, (kinds == _END).nonzero()[0]
 
 
 def bounds_of(stops: Array, size: int) -> Array:

@@ -84,6 +84,7 @@ class Scanner:
         Raises ``EngineError`` for a rule that would silently not run.
         """
         for number, compiled in enumerate(self.rules):
+            compiled.prepare()
             for case in () if compiled.rule.companion else compiled.rule.case:
                 text = case.joined.encode("utf-8", "replace")
                 if case.match and not self._sees(number, compiled, text):
@@ -94,7 +95,7 @@ class Scanner:
         if not compiled.rule.pattern:
             source = compiled.sources[0]
             return bool(weighed(Inspection([Segment(source, (None, source), text.decode())]), compiled))
-        return not compiled.prepare().search(text) or number in self.candidates(text)
+        return number in self.candidates(text) or not compiled.prepare().search(text)
 
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
