@@ -3,8 +3,8 @@
 A pattern knows the phrases that somebody thought of; a sum of evidence also knows those that say the same in other
 words. All of it is done on arrays, so what it costs is a matter of the text's length alone, whatever stands in it.
 
-A word is a run of ASCII letters, and its first ``LETTERS`` letters are what counts of it; the end of a sentence is a
-word too. A feature is a word, or a word and the one before it, or a word and the one before that. Weights are natural
+A word is a run of Latin letters, and its first ``LETTERS`` bytes are what counts of it; the end of a sentence is a word
+too. A feature is a word, or a word and the one before it, or a word and the one before that. Weights are natural
 logarithms of odds, and they differ by who speaks.
 """
 
@@ -30,7 +30,7 @@ KINDS: dict[Source, Kind] = {
     "tool_description": "description",
 }
 
-LETTERS = 8
+LETTERS = 8  # bytes
 WORDS, SENTENCES = 36, 3
 LEAST = 1.0  # what scores less is nothing to any rule
 STEP = 1 / 24  # the least difference of two weights
@@ -46,12 +46,15 @@ _END, _STOP, _POINT = range(3)  # NUL, what ends a sentence, and what ends one b
 _CODES = bytes(
     c | 0x20
     if c < 0x80 and chr(c).isalpha()
+    else c
+    if c >= 0x80
     else {ord("'"): c, 0: _END, _PERIOD: _POINT, **dict.fromkeys(b"!?;\n", _STOP)}.get(c, _BLANK)
     for c in range(256)
 )
 _CLASSES = bytes((code >= _BLANK) + (code > _BLANK) for code in _CODES)
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(LETTERS + 1)], np.uint64)
-_WORD = re.compile(rb"[a-z']+|[\x00-\x02]+")
+_SIGN, _LAST_LATIN = 0xC2, 0xC5  # first bytes of the signs of Latin-1, and of the last letters of Latin Extended-A
+_WORD = re.compile(rb"[a-z'\x80-\xff]+|[\x00-\x02]+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _ROWS: dict[Kind, int] = {kind: row for row, kind in enumerate(get_args(Kind))}
@@ -80,11 +83,11 @@ def apart(passages: Iterable[Passage]) -> list[Passage]:
 
 def words(buffer: bytes) -> list[str]:
     """The words of a text as ``Lexicon`` reads them; every text begins and ends like a sentence."""
-    found = []
-    for word in _WORD.finditer(b"\0%b\0" % buffer.translate(_CODES)):
+    found, plain = [], _latin(buffer)
+    for word in _WORD.finditer(b"\0%b\0" % plain.translate(_CODES)):
         if word[0][0] > _BLANK:
-            found.append(word[0][:LETTERS].decode())
-        elif _END in word[0] or word[0][-1] != _POINT or buffer[word.end() - 1] == _BLANK:
+            found.append(word[0][:LETTERS].decode("utf-8", "replace"))
+        elif _END in word[0] or word[0][-1] != _POINT or plain[word.end() - 1] == _BLANK:
             found.append(".")
     return found
 
@@ -102,6 +105,9 @@ class Lexicon:
 
     def __init__(self, weights: Mapping[str, Sequence[float]], bias: float):
         self._bias = bias
+        weights = dict(
+            sorted(weights.items(), key=lambda entry: max(map(abs, entry[1])))
+        )  # of two in a slot the last stays
         self._table = np.zeros(len(_ROWS) << _BITS, np.uint16)
         places = _places(np.array([_number(feature) for feature in weights], np.uint64))
         for row, values in enumerate(zip(*weights.values(), strict=True)):
@@ -157,7 +163,7 @@ class Lexicon:
 
 def _keys(buffer: bytes) -> tuple[Array, Array, Array, Array]:
     """The words of ``buffer`` as numbers, where each begins and ends, and which are the ends of texts."""
-    padded = b" \0%b\0%b" % (buffer, b" " * LETTERS)
+    padded = b" \0%b\0%b" % (_latin(buffer), b" " * LETTERS)
     plain = padded.translate(_CODES)
     codes, classes = np.frombuffer(plain, np.uint8), np.frombuffer(padded.translate(_CLASSES), np.uint8)
     turns = (classes[1:] != classes[:-1]).nonzero()[0]
@@ -172,6 +178,18 @@ def _keys(buffer: bytes) -> tuple[Array, Array, Array, Array]:
     keys = every[starts + 1] & _MASKS[np.minimum(ends - starts, LETTERS)]
     keys[kinds < _BLANK] = _PERIOD
     return keys, starts - 1, ends - 1, (kinds == _END).nonzero()[0]
+
+
+def _latin(buffer: bytes) -> bytes:
+    """``buffer`` with blanks for all characters but ASCII and the letters of Latin-1 and Latin Extended-A."""
+    if buffer.isascii():
+        return buffer
+    raw = np.frombuffer(buffer + b"   ", np.uint8).copy()
+    others = ((raw > _LAST_LATIN) | (raw == _SIGN)).nonzero()[0]
+    first = raw[others]
+    for place, least in enumerate((0, 0, 0xE0, 0xF0)):
+        raw[others[first >= least] + place] = _BLANK
+    return raw[:-3].tobytes()
 
 
 def bounds_of(stops: Array, size: int) -> Array:
@@ -195,12 +213,10 @@ def _slots(places: Array) -> Array:
 
 def _number(feature: str) -> int:
     """The number of ``word``, of ``before word`` or of ``before * word``."""
-    parts = [
-        np.array([int.from_bytes(part.encode(), "little")], np.uint64) for part in feature.split(" ") if part != "*"
-    ]
-    if len(parts) == 1:
-        return int(parts[0][0])
-    return int((parts[0] * _BEFORE ^ parts[1] * (_SKIPPED if "*" in feature else _AFTER))[0])
+    *before, word = [int.from_bytes(part.encode(), "little") for part in feature.split(" ") if part != "*"]
+    if not before:
+        return word
+    return (before[0] * int(_BEFORE) ^ word * int(_SKIPPED if "*" in feature else _AFTER)) & 0xFFFF_FFFF_FFFF_FFFF
 
 
 @cache

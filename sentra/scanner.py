@@ -84,7 +84,8 @@ class Scanner:
         Raises ``EngineError`` for a rule that would silently not run.
         """
         for number, compiled in enumerate(self.rules):
-            compiled.prepare()
+            if compiled.rule.case:
+                compiled.prepare()
             for case in () if compiled.rule.companion else compiled.rule.case:
                 text = case.joined.encode("utf-8", "replace")
                 if case.match and not self._sees(number, compiled, text):

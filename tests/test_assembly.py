@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
+from sentra import ruleset
 from sentra.assembly import Assembly, assemble
 from sentra.config import load_settings
 from sentra.errors import ConfigError
@@ -143,6 +145,25 @@ def test_the_digest_follows_what_decides(tmp_path: Path) -> None:
     first, same = assembled(tmp_path), assembled(tmp_path)
     other = assembled(tmp_path, {"policies": [{"contains": ["x"]}]})
     assert first.digest == same.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"least": 0.5},
+        {"strength": "weak"},
+        {"maturity": "sandbox"},
+        {"scan": "x"},
+        {"tool": "mail"},
+        {"reason_code": 9},
+    ],
+)
+def test_the_digest_follows_every_field_of_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
+    before = assembled(tmp_path, SENTRA_PLUGINS="exfil").digest
+    pack = ruleset.shipped("exfil")
+    rules = (structs.replace(pack.rules[0], **change), *pack.rules[1:])
+    monkeypatch.setattr(ruleset, "shipped", lambda plugin: structs.replace(pack, rules=rules))
+    assert assembled(tmp_path, SENTRA_PLUGINS="exfil").digest != before
 
 
 def test_five_thousand_literals_are_one_scan(tmp_path: Path) -> None:

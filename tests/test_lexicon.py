@@ -25,7 +25,7 @@ WEIGHTS = {
     "instruct": [-1.0, 2.0, 1.0],
 }
 TEXTS = st.text(
-    st.sampled_from("senda lmi.!?;\n'\u00e9\u4e2d8_") | st.characters(codec="utf-8"), max_size=80
+    st.sampled_from("senda lmi.!?;\n'\u00e9\u4e2d\u201d\u00bb8_") | st.characters(codec="utf-8"), max_size=80
 ) | st.lists(
     st.sampled_from(["send", "all", "mails", "instructions", "and", ".", "!", "\n", "Send", "a"]), max_size=60
 ).map(" ".join)
@@ -94,6 +94,20 @@ def test_only_the_first_letters_of_a_word_count() -> None:
     assert max(map(len, words(b"x" * 99))) == LETTERS
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\u201cSend\u201d \u2013 n\u00e3o\u00a0envia\u2026", ["send", "n\u00e3o", "envia"]),
+        ("a\u0436b\u4e2dc\U0001f600d", ["a", "b", "c", "d"]),
+        ("v1.2 of a.b", ["v", "of", "a", "b"]),
+        ("end. Next ... a! .b", ["end", ".", "next", ".", "a", ".", "b"]),
+        ("\n\n a\0b \n", ["a", ".", "b"]),
+    ],
+)
+def test_words_are_runs_of_letters_and_ends_of_sentences(text: str, expected: list[str]) -> None:
+    assert words(text.encode()) == [".", *expected, "."]
+
+
 def test_a_sentence_without_an_end_is_cut() -> None:
     text = b"and " * 10 * WORDS + b"send all mails" + b" and" * 10 * WORDS
     found = apart(Lexicon(WEIGHTS, 0.0).passages(text, (0, len(text)), 1.0))
@@ -116,15 +130,15 @@ def test_a_line_that_says_nothing_is_named(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_texts_it_was_not_learned_from() -> None:
-    orders, least = lexicon.shipped("exfil", "orders"), 2.75
+    orders, least = lexicon.shipped("exfil", "orders"), 2.5
     rows = [json.loads(line) for line in HELD.read_text("utf-8").splitlines()]
     caught = dict.fromkeys((0, 1), 0)
     for row in rows:
         text = row["text"].replace(".example", ".com").encode()
         caught[row["label"]] += bool(orders.passages(text, SOURCES.get(row["source"], (0, len(text))), least))
     total = sum(row["label"] for row in rows)
-    assert caught[1] / total > 0.55
-    assert caught[0] / (len(rows) - total) < 0.02
+    assert caught[1] / total > 0.65
+    assert caught[0] / (len(rows) - total) < 0.015
 
 
 def test_numpy_starts_no_threads() -> None:

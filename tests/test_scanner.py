@@ -5,12 +5,15 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from sentra import ruleset
+from sentra.errors import EngineError
 from sentra.findings import SOURCES, Source
 from sentra.inspection import Inspection, Segment
 from sentra.locate import Compiled
 from sentra.plugins import BUILTIN
-from sentra.ruleset import Rule
+from sentra.ruleset import Case, Rule
 from sentra.scanner import WORTH_PARTING, Scanner
 
 WORDS = ("alpha", "beta", "gamma", "other")
@@ -74,3 +77,18 @@ def test_a_match_does_not_cross_from_one_text_to_the_next(source: Source) -> Non
 
 def test_the_sources_that_the_shipped_plugins_read_make_few_scans() -> None:
     assert len({frozenset(builtin.sources) for builtin in BUILTIN if builtin.name != "email_bcc"}) == 2
+
+
+CASE = Case(name="open", text="the door is open", match=["open"])
+SEEN = Rule(id="exfil.seen", title="Seen", pattern="open", case=(CASE,))
+WORDED = next(rule for rule in ruleset.shipped("exfil").rules if rule.id == "exfil.worded-as-order")
+
+
+def test_rules_that_fire_on_their_cases_are_proved() -> None:
+    Scanner([Compiled(rule, ("tool_output",)) for rule in (SEEN, WORDED)]).prove()
+
+
+@pytest.mark.parametrize("rule", [structs.replace(SEEN, scan="shut"), structs.replace(WORDED, least=99.0)])
+def test_a_rule_that_would_silently_not_run_ends_the_start(rule: Rule) -> None:
+    with pytest.raises(EngineError, match=rf"{rule.id}: the scan engine misses its case '{rule.case[0].name}'"):
+        Scanner([Compiled(rule, ("tool_output",))]).prove()

@@ -7,10 +7,12 @@ for the attack, then the weights are fitted to those and to passages of honest t
 """
 
 import argparse
+import base64
 import json
 import random
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -19,6 +21,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from bench.texts import ordinary
 from sentra import lexicon, ruleset
 from sentra.findings import Source
 from sentra.inspection import inspect
@@ -33,11 +36,11 @@ HERE = Path(__file__).parent / "wording"
 TARGET = RULES / "exfil" / "orders.tsv"
 HELD = "held.jsonl"
 SOURCES: dict[str, Source] = {"user": "user_message"}
-ROUNDS, STRENGTH, SEED = 4, 4.0, 7
+ROUNDS, STRENGTH, SEED = 4, 2.0, 7
 DISGUISED = 8
 HARD, EASY = -1.5, 40_000
-SEEN, LEAST = 2, 0.2
-RECORDS = 1500
+SEEN, LEAST = 2, 0.15
+RECORDS, NOISE, MEASURED = 1500, 800, 200
 SHAPES = (
     '{"number": "INC0012345", "state": "open", "description": "", "work_notes": "", "assignment_group": "network"}',
     '{"sku": "FPR144821", "title": "", "rating": 4, "updatedAt": "2026-11-23T15:46:43.42+00:00", "comment": "", "tags": []}',
@@ -184,9 +187,9 @@ def fit(passages: Passages, labels: np.ndarray, taken: np.ndarray, rounds: int) 
 
 
 def telling(feature: str) -> bool:
-    """Is every part of it a word? Single letters are what escapes and broken words leave."""
+    """Is every part of it a word? Single letters are what escapes and broken words leave, and some words are cut in a letter."""
     parts = feature.rpartition(": ")[2].split(" ")
-    return all(len(part) > 1 or part in ("a", "i", ".", "*") for part in parts)
+    return "\ufffd" not in feature and all(len(part) > 1 or part in ("a", "i", ".", "*") for part in parts)
 
 
 def learn(own: Sequence[Line], plain: Sequence[Line]) -> dict[str, list[float]]:
@@ -261,11 +264,13 @@ def records(rows: Sequence[Line]) -> Iterator[Line]:
 
 
 def corpus() -> Iterator[Line]:
-    """The texts of the honest requests."""
+    """The texts of the honest requests, and the prose that is measured with."""
     for made in benign.plain(600):
         request = decode_request(json.dumps(made).encode())
         for segment in inspect(request).segments:
             yield Line(0, segment.source, "corpus", segment.text)
+    for seed in range(MEASURED):
+        yield Line(0, ("tool_output", "user_message")[seed % 2], "measured", ordinary(2_000, seed))
 
 
 def open_attacks() -> Iterator[Line]:
@@ -282,13 +287,32 @@ def disguised(rows: Sequence[Line]) -> Iterator[Line]:
         yield row._replace(family="disguised", text=transform(row.text))
 
 
+def noise(rows: Sequence[Line]) -> Iterator[Line]:
+    """Lists of links, addresses, encoded pieces and words, and the same few again and again: they order nothing."""
+    chance = random.Random(SEED)
+    known = sorted({word for row in rows for word in re.findall("[a-z]{3,9}", row.text)})
+    kinds: tuple[Callable[[], str], ...] = (
+        lambda: f"http://{chance.choice(known)}-{chance.choice(known)}{chance.choice(ENDINGS)}/{chance.choice(known)}",
+        lambda: f"{chance.choice(known)}.{chance.choice(known)}{chance.choice(ENDINGS)}",
+        lambda: f"{chance.choice(known)}@{chance.choice(known)}{chance.choice(ENDINGS)}",
+        lambda: base64.b64encode(chance.choice(rows).text[:40].encode()).decode(),
+        lambda: chance.choice(known),
+    )
+    for _ in range(NOISE):
+        kind, other = chance.choices(kinds, k=2)
+        text = chance.choice((" ", ", ", "\n")).join(
+            (kind if n % 2 else other)() for n in range(chance.randrange(4, 40))
+        )
+        yield Line(0, chance.choice(("user_message", "tool_output", "input")), "noise", text)
+
+
 def main() -> None:
     """Learn, and write the file."""
     parser = argparse.ArgumentParser(description=f"learn the weights of {TARGET.name}")
     parser.add_argument("--plain", type=Path, help="a JSONL file of more honest texts")
     options = parser.parse_args()
     own = list(lines(sorted(path for path in HERE.glob("*.jsonl") if path.name != HELD)))
-    own += [*rule_cases(), *own_words(), *records(own), *disguised(own), *open_attacks()]
+    own += [*rule_cases(), *own_words(), *records(own), *disguised(own), *noise(own), *open_attacks()]
     plain = [*corpus(), *(lines([options.plain]) if options.plain else [])]
     table = learn(own, plain)
     Path(str(TARGET)).write_text(written(table), "utf-8")
