@@ -71,6 +71,7 @@ SUITES: dict[str, Callable[[float], Iterator[Row]]] = {
     "worst": lambda seconds: cpu.worst_rows([each for each in cases(("worst",)) if each.definition.answer != "error"]),
     "growth": _growth,
     "start": _start,
+    "endurance": lambda seconds: cpu.endurance_rows([each for each in cases(("curated",)) if each.label == "1.7k"]),
     "external": lambda seconds: external.external_rows(),
     "tail": lambda seconds: load.tail_rows(case("curated/ordinary/8k"), seconds),
     "overload": lambda seconds: load.overload_rows(case("curated/ordinary/8k"), seconds / 2),

@@ -107,3 +107,18 @@ def start_rows(cache: Path) -> Iterator[Row]:
             worker = sum(service.cpu_of(pid) for pid in workers)
             more = {"worker_s": round(worker, 2), "MB": round(server.memory(), 1)}
             yield Row(name=f"start/{name}", unit="CPU s", value=round(total, 2), more=more)
+
+
+def endurance_rows(cases: Sequence[Case], count: int = 1_000_000) -> Iterator[Row]:
+    """How much the memory of one worker grows over ``count`` requests, after the first tenth of them."""
+    with service.sentra(patient=True) as server:
+        megabytes = []
+        for turn in range(10 * len(cases)):
+            body, number = cases[turn % len(cases)].body(), count // (10 * len(cases))
+            burst = closed_loop(server.port, body, number, 64)
+            if burst.errors:
+                raise Wrong(f"{burst.errors} of {burst.count} requests were answered by errors")
+            megabytes.append(round(server.memory(), 1))
+    first, last = megabytes[len(cases) - 1], megabytes[-1]
+    more = {"requests": count, "first": first, "last": last}
+    yield Row(name="memory/growth", unit="MB", value=round(last - first, 1), more=more)

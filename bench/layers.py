@@ -15,6 +15,7 @@ from sentra.app import answer
 from sentra.assembly import Assembly
 from sentra.config import load_settings
 from sentra.inspection import inspect
+from sentra.lexicon import LEAST, shipped
 from sentra.metrics import Metrics
 from sentra.telemetry import Event, Recorder
 
@@ -36,7 +37,10 @@ def cost(step: Callable[[], Any], rounds: int = 5) -> tuple[float, tuple[float, 
 
 
 def layer_rows(case: Case) -> Iterator[Row]:
-    """A row for each layer of one request; ``confirm`` is what plugins do with the candidates."""
+    """A row for each layer of one request; ``confirm`` is what plugins do with the candidates.
+
+    ``engine`` and ``scan`` are without the lexicon: a request's texts are weighed once, here before they are timed.
+    """
     assembly = assembled()
     with tempfile.TemporaryDirectory() as folder:
         settings, _ = load_settings({"LOG_FILE": str(Path(folder) / "telemetry.jsonl")})
@@ -66,6 +70,7 @@ def steps(assembly: Assembly, recorder: Recorder, metrics: Metrics, body: bytes)
         "decode": lambda: wire.decode_request(body),
         "segment": lambda: inspect(request),
         "engine": lambda: pipeline.scanner.fired(inspection),
+        "lexicon": lambda: shipped("exfil", "orders").passages(inspection.buffer, (0, len(inspection.buffer)), LEAST),
         "scan": lambda: pipeline.scanner.scan(inspection),
         "confirm": confirm,
         "pipeline": lambda: pipeline.decide(request, float("inf")),
