@@ -117,13 +117,15 @@ class Lexicon:
     def passages(self, buffer: bytes, turns: tuple[int, int], least: float) -> list[Passage]:
         """Passages of ``buffer``, texts with NULs between them, that score at least ``least``.
 
-        Before the first of ``turns`` the user speaks, from the second on a tool's description, between them data.
+        Words that begin up to the first of ``turns`` are the user's, from the second on a tool's description's, between
+        them data's. A text's end begins where the text ends.
         """
         keys, starts, ends, texts = _keys(buffer)
         if len(keys) < 2:
             return []
         bounds = bounds_of((keys == _PERIOD).nonzero()[0], len(keys))
-        sums = self._sums(keys, starts.searchsorted(turns), texts)[bounds]
+        user, description = int(starts.searchsorted(turns[0], "right")), int(starts.searchsorted(turns[1]))
+        sums = self._sums(keys, user, description, texts)[bounds]
         enough = math.ceil((least - self._bias) / STEP)
         found: list[Passage] = []
         for size in range(1, min(SENTENCES, len(bounds) - 1) + 1):
@@ -139,7 +141,7 @@ class Lexicon:
                 found.append(Passage(score, max(0, int(starts[first])), int(end)))
         return found
 
-    def _sums(self, keys: Array, turns: Array, texts: Array) -> Array:
+    def _sums(self, keys: Array, user: int, description: int, texts: Array) -> Array:
         """The weights of all features that end with the words before each place, added up; none reaches into the next text."""
         size, before = len(keys), keys * _BEFORE
         places = np.empty(3 * size, np.uint64)
@@ -151,8 +153,8 @@ class Lexicon:
         places >>= _SHIFT
         table = places.view(np.int64).reshape(3, size)
         slots = table >> 8
-        slots[:, : turns[0]] += _ROWS["user"] << _BITS
-        slots[:, turns[1] :] += _ROWS["description"] << _BITS
+        slots[:, :user] += _ROWS["user"] << _BITS
+        slots[:, description:] += _ROWS["description"] << _BITS
         entries = self._table[slots]
         worth = entries.view(np.int8)[:, ::2] * (entries >> 8 == table & _CHECK)
         worth[2, texts[:-1] + 1] = 0

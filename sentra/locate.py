@@ -188,7 +188,7 @@ class Compiled:
         """Does the value stand in a passage that scores enough?"""
         low, high = max(segment.start, start - AROUND), min(segment.end, end + AROUND)
         kind, size = KINDS.get(segment.source, "data"), high - low
-        turns = (size if kind == "user" else 0, 0 if kind == "description" else size)
+        turns = (size if kind == "user" else -1, 0 if kind == "description" else size + 1)
         assert self.lexicon is not None
         passages = self.lexicon.passages(layer.buffer[low:high], turns, self.rule.least)
         return any(low + passage.start < end and low + passage.end > start for passage in passages)
@@ -259,7 +259,7 @@ def weighed(layer: Inspection, compiled: Compiled) -> list[lexicon.Passage]:
 
 def _turns(layer: Inspection) -> tuple[int, int]:
     """Where in the buffer the user's words end and the tool's description begins; sources stand in their order."""
-    user, description = 0, len(layer.buffer)
+    user, description = -1, len(layer.buffer) + 1
     for source, at in layer.ranges.items():
         if KINDS.get(source) == "user":
             user = layer.bounds(*at)[1]

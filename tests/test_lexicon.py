@@ -15,7 +15,8 @@ from sentra.errors import ConfigError
 from sentra.lexicon import LETTERS, WORDS, Lexicon, Passage, apart, passages, words
 
 HELD = Path(__file__).parent / "corpora" / "wording" / "held.jsonl"
-SOURCES = {"user": (1 << 30, 1 << 30), "tool_description": (0, 0)}
+SOURCES = {"user": (1 << 30, 1 << 30), "tool_description": (-1, 0)}
+DATA = (-1, 1 << 30)
 WEIGHTS = {
     "send": [1.0, 0.5, -0.5],
     "all": [0.25, 0.25, 0.25],
@@ -23,6 +24,7 @@ WEIGHTS = {
     "send * mails": [0.5, 0.0, 3.0],
     ". send": [0.75, 0.75, 0.75],
     "instruct": [-1.0, 2.0, 1.0],
+    "mails .": [0.75, 1.5, -0.25],
 }
 TEXTS = st.text(
     st.sampled_from("senda lmi.!?;\n'\u00e9\u4e2d\u201d\u00bb8_") | st.characters(codec="utf-8"), max_size=80
@@ -47,12 +49,9 @@ def scores(text: str, column: int, bias: float) -> list[float]:
 @settings(max_examples=300, deadline=None)
 @given(TEXTS.filter(lambda text: "\0" not in text and ". " not in text[:2]), st.sampled_from([0, 1, 2]))
 def test_scores_are_the_sums_of_the_features(text: str, column: int) -> None:
-    size = len(text.encode())
-    turns = ((0, size), (size, size), (0, 0))[column]
+    turns = (DATA, SOURCES["user"], SOURCES["tool_description"])[column]
     best = max(scores("x " + text, column, -1.0))
-    found = Lexicon(WEIGHTS, -1.0).passages(
-        b"x " + text.encode(), (turns[0] + 2 * (column == 1), turns[1] + 2 * (column < 2)), -50
-    )
+    found = Lexicon(WEIGHTS, -1.0).passages(b"x " + text.encode(), turns, -50)
     assert max(passage.score for passage in found) == pytest.approx(best, abs=1e-6)
 
 
@@ -61,7 +60,7 @@ def test_scores_are_the_sums_of_the_features(text: str, column: int) -> None:
 def test_passages_are_places_in_one_text(texts: list[str]) -> None:
     texts = [text.replace("\0", "") for text in texts]
     buffer = b"\n\0\n".join(text.encode() for text in texts)
-    for passage in Lexicon(WEIGHTS, 0.0).passages(buffer, (0, len(buffer)), -50):
+    for passage in Lexicon(WEIGHTS, 0.0).passages(buffer, DATA, -50):
         assert 0 <= passage.start <= passage.end <= len(buffer) + 1
         assert b"\n\0\n" not in buffer[passage.start : passage.end].strip(b"\n\0")
 
@@ -73,20 +72,34 @@ def test_a_text_scores_the_same_beside_others(text: str, before: list[str], afte
     buffer = b"\n\0\n".join([*others[: len(before)], alone, *others[len(before) :]])
     low = sum(len(part) + 3 for part in others[: len(before)])
     judge = Lexicon(WEIGHTS, 0.0)
-    inside = [p for p in judge.passages(buffer, (0, 1 << 30), 0.1) if low <= p.start < low + len(alone)]
-    wanted = [p for p in judge.passages(alone, (0, 1 << 30), 0.1) if p.start < len(alone)]
+    inside = [p for p in judge.passages(buffer, DATA, 0.1) if low <= p.start < low + len(alone)]
+    wanted = [p for p in judge.passages(alone, DATA, 0.1) if p.start < len(alone)]
     assert {(p.score, p.start - low) for p in inside} == {(p.score, p.start) for p in wanted}
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TEXTS, min_size=3, max_size=3), st.integers(0, 2))
+def test_each_speaker_is_judged_by_the_weights_of_its_own(texts: list[str], column: int) -> None:
+    user, data, description = (("x " + part).replace("\0", "").encode() for part in texts)
+    buffer = b"\n\0\n".join((user, data, description))
+    turns = (len(user), len(buffer) - len(description))
+    low = (0, len(user) + 3, turns[1])[column]
+    text = (user, data, description)[column]
+    kinds = (SOURCES["user"], DATA, SOURCES["tool_description"])
+    inside = [p for p in Lexicon(WEIGHTS, 0.0).passages(buffer, turns, 0.1) if low <= p.start < low + len(text)]
+    alone = [p for p in Lexicon(WEIGHTS, 0.0).passages(text, kinds[column], 0.1) if p.start < len(text)]
+    assert {(p.score, p.start - low) for p in inside} == {(p.score, p.start) for p in alone}
+
+
 def test_the_same_text_said_twice_is_not_one_passage() -> None:
-    once = Lexicon(WEIGHTS, 0.0).passages(b"send all mails", (0, 1 << 30), 0.1)
-    twice = Lexicon(WEIGHTS, 0.0).passages(b"send all mails\n\0\nsend all mails", (0, 1 << 30), 0.1)
+    once = Lexicon(WEIGHTS, 0.0).passages(b"send all mails", DATA, 0.1)
+    twice = Lexicon(WEIGHTS, 0.0).passages(b"send all mails\n\0\nsend all mails", DATA, 0.1)
     assert max(p.score for p in once) == max(p.score for p in twice)
 
 
 @pytest.mark.parametrize("text", ["", " ", ".", "a", "\n\0\n", "...", "\u4e2d\u6587"])
 def test_texts_of_next_to_nothing_score_what_nothing_does(text: str) -> None:
-    assert all(passage.score == -3.0 for passage in Lexicon(WEIGHTS, -3.0).passages(text.encode(), (0, 99), -9))
+    assert all(passage.score == -3.0 for passage in Lexicon(WEIGHTS, -3.0).passages(text.encode(), DATA, -9))
 
 
 def test_only_the_first_letters_of_a_word_count() -> None:
@@ -110,7 +123,7 @@ def test_words_are_runs_of_letters_and_ends_of_sentences(text: str, expected: li
 
 def test_a_sentence_without_an_end_is_cut() -> None:
     text = b"and " * 10 * WORDS + b"send all mails" + b" and" * 10 * WORDS
-    found = apart(Lexicon(WEIGHTS, 0.0).passages(text, (0, len(text)), 1.0))
+    found = apart(Lexicon(WEIGHTS, 0.0).passages(text, DATA, 1.0))
     assert found
     assert all(passage.end - passage.start < 5 * WORDS for passage in found)
 
@@ -135,7 +148,7 @@ def test_texts_it_was_not_learned_from() -> None:
     caught = dict.fromkeys((0, 1), 0)
     for row in rows:
         text = row["text"].replace(".example", ".com").encode()
-        caught[row["label"]] += bool(orders.passages(text, SOURCES.get(row["source"], (0, len(text))), least))
+        caught[row["label"]] += bool(orders.passages(text, SOURCES.get(row["source"], DATA), least))
     total = sum(row["label"] for row in rows)
     assert caught[1] / total > 0.65
     assert caught[0] / (len(rows) - total) < 0.015

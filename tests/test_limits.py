@@ -346,7 +346,7 @@ def encoded(**changes: Any) -> bytes:
 OVER: list[tuple[str, list[bytes], int, int]] = [
     ("size", [b" " * 20_001], 413, 4001),
     ("depth", [encoded(inputValues=nested(30))], 400, 4002),
-    ("depth", [b'{"plannerContext":{},"toolDefinition":{"id":"a"},"inputValues":' + b"[" * 9000], 400, 4002),
+    ("depth", [b'{"plannerContext":{},"toolDefinition":{"id":"a"},"inputValues":' + b"[" * 19_000], 400, 4002),
     ("segments", [encoded(inputValues=[1] * 300)], 400, 4002),
 ]
 IDS = ["size", "depth", "beyond the decoder", "segments"]
