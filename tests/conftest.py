@@ -136,6 +136,11 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
+def all_started(server: Server, workers: int = 2) -> None:
+    """Wait until every worker has started: the service is ready with the first."""
+    eventually(lambda: (server.folder / "stderr.log").read_text().count("Started worker-") == workers, 30)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the default plugins and a policy, shared by the tests that do not change it."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import BEARER, QUERY, Server, eventually, free_port, request_with, running
+from tests.conftest import BEARER, QUERY, Server, all_started, eventually, free_port, request_with, running
 
 TOKEN = "scrape-token-for-tests"
 
@@ -50,7 +50,7 @@ def test_a_log_that_cannot_be_written_makes_the_service_unready_but_alive(tmp_pa
     logs = tmp_path / "logs"
     logs.mkdir()
     with running(tmp_path, LOG_FILE=str(logs / "telemetry.jsonl"), SENTRA_PLUGINS="policy_pack") as server:
-        eventually(lambda: (server.folder / "stderr.log").read_text().count("Started worker-") == 2, 30)
+        all_started(server)
         logs.rename(tmp_path / "away")
 
         def answers(path: str) -> list[httpx.Response]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 from sentra.config import Settings
 from sentra.transport import raise_file_limit, tls_options, tls_problems
 from tests.certificates import Authority
-from tests.conftest import Server, free_port, request_with, running
+from tests.conftest import Server, all_started, free_port, request_with, running
 from tests.stress.service import FAST, Killer
 from tests.test_start import serve
 
@@ -140,6 +140,7 @@ def test_a_new_certificate_is_shown_by_workers_that_start_after_it(tmp_path: Pat
     trust, (cert, key) = trusting(authority), authority.signed("service")
     names = {"SENTRA_TLS_CERT": str(cert), "SENTRA_TLS_KEY": str(key), **FAST}
     with running(tmp_path, trust=trust, **names) as server:
+        all_started(server)
         before = serial_number(server, trust)
         authority.signed("service")
         assert {serial_number(server, trust) for _ in range(16)} == {before}
