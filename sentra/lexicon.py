@@ -43,14 +43,18 @@ _SPREAD, _BEFORE, _AFTER, _SKIPPED = (
 )
 _PERIOD, _BLANK = b". "
 _END, _STOP, _POINT = range(3)  # NUL, what ends a sentence, and what ends one before a blank
-_CODES = bytes(
-    c | 0x20
-    if c < 0x80 and chr(c).isalpha()
-    else c
-    if c >= 0x80
-    else {ord("'"): c, 0: _END, _PERIOD: _POINT, **dict.fromkeys(b"!?;\n", _STOP)}.get(c, _BLANK)
-    for c in range(256)
-)
+
+
+def _code(byte: int) -> int:
+    """What a byte is to words: a small letter, a part of a letter, a blank or an end."""
+    if byte >= 0x80 or byte == ord("'"):
+        return byte
+    if chr(byte).isalpha():
+        return byte | 0x20
+    return {0: _END, _PERIOD: _POINT, **dict.fromkeys(b"!?;\n", _STOP)}.get(byte, _BLANK)
+
+
+_CODES = bytes(map(_code, range(256)))
 _CLASSES = bytes((code >= _BLANK) + (code > _BLANK) for code in _CODES)
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(LETTERS + 1)], np.uint64)
 _SIGN, _LAST_LATIN = 0xC2, 0xC5  # first bytes of the signs of Latin-1, and of the last letters of Latin Extended-A
@@ -105,9 +109,8 @@ class Lexicon:
 
     def __init__(self, weights: Mapping[str, Sequence[float]], bias: float):
         self._bias = bias
-        weights = dict(
-            sorted(weights.items(), key=lambda entry: max(map(abs, entry[1])))
-        )  # of two in a slot the last stays
+        # Of two features in one slot the last stays, so the stronger ones come last.
+        weights = dict(sorted(weights.items(), key=lambda entry: max(map(abs, entry[1]))))
         self._table = np.zeros(len(_ROWS) << _BITS, np.uint16)
         places = _places(np.array([_number(feature) for feature in weights], np.uint64))
         for row, values in enumerate(zip(*weights.values(), strict=True)):
