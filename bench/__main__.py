@@ -50,6 +50,7 @@ def _layers(seconds: float) -> Iterator[Row]:
 
 
 def _growth(seconds: float) -> Iterator[Row]:
+    yield layers.literals_row(case("curated/ordinary/8k"))
     found = [each for each in cases(("growth",)) if each.label == "8k" and each.definition.literals]
     for row in cpu.growth_rows(found):
         yield row

@@ -7,16 +7,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import re2
+
 from bench.requests import Case
 from bench.rows import Row
 from bench.setup import assembled
 from sentra import wire
 from sentra.app import answer
-from sentra.assembly import Assembly
-from sentra.config import load_settings
+from sentra.assembly import Assembly, cache_folder
+from sentra.config import Settings, load_settings
+from sentra.engine import UTF8
 from sentra.inspection import inspect
 from sentra.lexicon import LEAST, shipped
 from sentra.metrics import Metrics
+from sentra.ruleset import database_pattern
+from sentra.scanner import Scanner
 from sentra.telemetry import Event, Recorder
 
 ROUND_SECONDS = 0.05
@@ -78,3 +83,24 @@ def steps(assembly: Assembly, recorder: Recorder, metrics: Metrics, body: bytes)
         "telemetry": lambda: recorder.record(event()),
         "metrics": lambda: metrics.decided(decision, 0.001, {"auth": 0.01, "decode": 0.02}),
     }
+
+
+def literals_row(case: Case, pairs: int = 7) -> Row:
+    """What the one scan for all patterns costs over one for those alone that need a literal, which the engine finds fastest."""
+    layer, folder = inspect(wire.decode_request(case.body())), str(cache_folder(Settings()))
+    patterns = [compiled for compiled in assembled().pipeline.scanner.rules if compiled.rule.pattern]
+    every = Scanner(patterns, folder)
+    literal = Scanner([compiled for compiled in patterns if needs_literal(database_pattern(compiled.rule))], folder)
+    values = tuple(
+        round(cost(lambda: every.fired(layer), 1)[0] / cost(lambda: literal.fired(layer), 1)[0], 3)
+        for _ in range(pairs)
+    )
+    return Row(name=f"scan/over-literals/{case.label}", unit="x", value=median(values), values=values)
+
+
+def needs_literal(pattern: str) -> bool:
+    """Whether nothing can match ``pattern`` without some literal in it, as RE2's own filter tells."""
+    needed = re2.Filter()
+    needed.Add(pattern.removeprefix(UTF8))
+    needed.Compile()
+    return not needed.Match("", True)

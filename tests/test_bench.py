@@ -11,6 +11,7 @@ from bench import external
 from bench.answers import Answer, problem
 from bench.client import open_loop
 from bench.guard import Budget, broken, budgets
+from bench.layers import needs_literal
 from bench.requests import Case, cases, parse_size
 from bench.rows import Row, compare, load, rendered, save, stamp
 from tests.conftest import free_port
@@ -183,3 +184,18 @@ def test_a_wrong_verdict_of_an_outside_service_is_told(monkeypatch: pytest.Monke
     monkeypatch.setattr(external, "definitions", lambda: (wrong,))
     (told,) = external.wrong_externals()
     assert told.startswith("external/wrong: expected block, got allow")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needs"),
+    [
+        (r"\bAKIA[A-Z2-7]{16}\b", True),
+        (r"(?i)(?:send|forward) all", True),
+        ("(*UTF8)stra\\x{df}e", True),
+        (r"\b[0-9]{13,16}\b", False),
+        (r"[a-z]+@[a-z]+", False),
+        (r"(?:token|[0-9]{9})", False),
+    ],
+)
+def test_a_pattern_that_needs_a_literal_is_told_from_one_that_does_not(pattern: str, needs: bool) -> None:
+    assert needs_literal(pattern) == needs
