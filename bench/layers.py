@@ -75,7 +75,7 @@ def steps(assembly: Assembly, recorder: Recorder, metrics: Metrics, body: bytes)
         "decode": lambda: wire.decode_request(body),
         "segment": lambda: inspect(request),
         "engine": lambda: pipeline.scanner.fired(inspection),
-        "lexicon": lambda: shipped("exfil", "orders").passages(inspection.buffer, (0, len(inspection.buffer)), LEAST),
+        "lexicon": lambda: shipped("exfil", "orders").passages(inspection.buffer, (-1, len(body)), LEAST),
         "scan": lambda: pipeline.scanner.scan(inspection),
         "confirm": confirm,
         "pipeline": lambda: pipeline.decide(request, float("inf")),
