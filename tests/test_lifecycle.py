@@ -209,8 +209,11 @@ def test_counts_stay_true_over_twenty_kills_under_load(tmp_path: Path) -> None:
             killer = Killer(server)
             for _ in range(20):
                 killer.kill()
-        total = metric(server, 'sentra_requests_total{outcome="allow"}')
-        assert len(load.answered) <= total <= len(load.sent)
+        answers = Counter(one.status for one in load.answered)
+        assert set(answers) <= {200, 503}, answers  # a machine that stands still for a while may make it refuse
+        for status, outcome in ((200, "allow"), (503, "error")):
+            total = metric(server, f'sentra_requests_total{{outcome="{outcome}"}}')
+            assert answers[status] <= total <= answers[status] + len(load.unanswered), (outcome, answers)
         assert len({path.name.rpartition("_")[2] for path in folder.glob("*.db")}) <= 4
         assert fresh(server, "/readyz").status_code == 200
 

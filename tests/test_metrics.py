@@ -22,7 +22,7 @@ from sentra.errors import ConfigError
 from sentra.findings import Decision, Verdict
 from sentra.metrics import DEFINITIONS, Definition, Metrics, claim_slot, counting, prepare_folder
 from sentra.metrics.counting import MAX_RULES
-from sentra.metrics.files import GAUGE_FILE_BYTES, Slot
+from sentra.metrics.files import GAUGE_FILE_BYTES, Slot, _map
 
 ALLOWED = Decision(blocked=False)
 VERDICT = Verdict("pii", block=True, reason_code=202, reason="An account number", rule_id="pii.iban")
@@ -534,6 +534,10 @@ for line in sys.stdin:
             metrics.configured(digest, "1", time.monotonic())
         case ["flush"]:
             metrics.flush()
+        case ["count"]:
+            print("counting", flush=True)
+            while True:
+                metrics._block.inc()
         case ["run"]:
             print("running", flush=True)
             while True:
@@ -710,3 +714,15 @@ def test_a_fork_does_not_take_its_parents_files_along(folder: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ})
     assert ran.stdout == "True\n"
     made.close()
+
+
+def test_a_number_being_written_is_never_read_as_less(folder: Path, start: type[Worker]) -> None:
+    """Nor could a worker be killed in the middle of it: whoever takes its slot goes on from what is read."""
+    worker = start()
+    assert worker.tell("count") == "counting"
+    file = _map(folder / f"counter_s{worker.slot}.db")
+    key = next(key for key in file._positions if '"outcome": "block"' in key)
+    seen = [file.read_value(key)[0] for _ in range(300_000)]
+    assert seen == sorted(seen)
+    assert seen[0] < seen[-1]
+    file.close()

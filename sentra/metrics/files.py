@@ -25,7 +25,7 @@ from sentra.errors import ConfigError
 FILE_BYTES = {"counter": 524_288, "histogram": 262_144}
 GAUGE_FILE_BYTES = 65_536
 _OURS = re.compile(r"(?:counter|histogram|gauge_[a-z]+)_[a-z0-9]+\.db|slot-\d+\.lock|claim\.lock|.+\.db\.tmp")
-_write = Struct("dd").pack_into  # a value and its time, as the format has them
+_number = Struct("dd").pack  # a value and its time, as the format has them
 _SLOT = re.compile(r"s(\d+)\.db\Z")
 
 
@@ -93,7 +93,7 @@ class Cell:
 
     def inc(self, amount: float = 1.0) -> None:
         self.value += amount
-        _write(self._file._m, self._place, self.value, 0.0)
+        self._file._m[self._place : self._place + 16] = _number(self.value, 0.0)  # pack_into would write zeros first
 
     def set(self, value: float, at: float = 0.0) -> None:
         """``at`` is a Unix time, for gauges of which the most recent one counts."""
