@@ -28,7 +28,7 @@ OVERLOADED_SHARE = 1 / 4  # of the time for judging while requests wait too long
 CREDIT_SECONDS = 0.05
 COUNTABLE = 16_384  # bytes; in a body up to that brackets are counted sooner than its values are gone through
 SIZEABLE = 65_536  # bytes; a body up to that may still be taken up when larger ones may not
-ROOM_FOR_SMALL = 1.25
+ROOM_FOR_SMALL, ROOM_FOR_SLOW = 1.25, 0.5  # of the bytes that may be held
 _REASONS = {
     "size": "The request is larger than may be judged",
     "depth": "The request is nested more deeply than may be judged",
@@ -163,6 +163,17 @@ class Gate:
             self._before = 0.0
         return waited + self._before
 
+    def crowded(self, size: int, began: float) -> bool:
+        """Whether what is held leaves no room for a body of which ``size`` bytes have arrived since ``began``.
+
+        Half of the room is for bodies that arrive soon: where all arrive slowly, none would be judged in time.
+        """
+        if self.held <= self.most_held * ROOM_FOR_SLOW:
+            return False
+        if (size > SIZEABLE and self.held > self.most_held) or self.held > self.most_held * ROOM_FOR_SMALL:
+            return True
+        return self._clock() - began > self.longest
+
     def spare(self) -> bool:
         """Whether judging has lately taken less than its share of the time under overload."""
         now = self._clock()
@@ -190,12 +201,13 @@ class Turn:
     As a context it is one of the requests under way. Raises ``LimitError`` when there are too many of them.
     """
 
-    __slots__ = ("_gate", "_held", "_taker", "waited")
+    __slots__ = ("_began", "_gate", "_held", "_taker", "waited")
 
     def __init__(self, gate: Gate, client: Client = None):
         self._gate, self._held = gate, 0
         self._taker: Taker | None = None
         self.waited = gate.age(client, gate.waited())
+        self._began = gate._clock() - self.waited
 
     def __enter__(self) -> "Turn":
         gate = self._gate
@@ -222,7 +234,7 @@ class Turn:
         self.waited += gate.waited()
         self._held += size
         gate.held += size
-        if gate.held > gate.most_held and (self._held > SIZEABLE or gate.held > gate.most_held * ROOM_FOR_SMALL):
+        if gate.crowded(self._held, self._began):
             raise LimitError("bytes", 503, 5031, "too much is being received at once")
         self.check()
 
