@@ -13,7 +13,6 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, structs
 
-from sentra.allow_lines import Allow, AllowLines
 from sentra.config import Settings
 from sentra.errors import ConfigError
 from sentra.findings import Decision, Finding
@@ -21,6 +20,7 @@ from sentra.fingerprint import Fingerprints
 from sentra.journal import Journal
 from sentra.line_queue import Mirror
 from sentra.masking import Blank, Masker, OnlyIds, Unmaskable, masker_for, request_tree
+from sentra.plain_lines import Plain, PlainLines
 from sentra.plugins import Context
 from sentra.records import (
     SCHEMA_VERSION,
@@ -38,7 +38,7 @@ MAX_TEXT = 256
 MAX_PATH = 512
 MAX_FINDINGS = 100
 LINE_BYTES = 2_048
-ALLOW_BYTES = 1_536
+PLAIN_BYTES = 1_536
 QUEUE_BYTES = 8 << 20
 AUDIT_QUEUE_BYTES = 32 << 20
 STDOUT = 1
@@ -82,7 +82,7 @@ class Recorder:
     def __init__(self, settings: Settings, config_digest: str):
         self._settings, self._digest = settings, config_digest
         self._fingerprints = Fingerprints(settings)
-        self._lines = AllowLines()
+        self._lines = PlainLines()
         self._allows = 0
         self._lost = 0
         _different_files(settings)
@@ -124,7 +124,7 @@ class Recorder:
         """
         decision = event.decision
         if decision is None or not (decision.blocked or decision.withheld):
-            self._record_allow(event)
+            self._record_plain(event)
             return True
         block = _Block(self, event, stamp(), self._gap())
         if self.audit is not None:
@@ -135,48 +135,50 @@ class Recorder:
                 queue.put_later(block.telemetry, LINE_BYTES)
         return block.recorded is not False
 
-    def _record_allow(self, event: Event) -> None:
-        """Plain allows become lines in the writers' threads, many at a time: one by one they cost twice as much."""
+    def _record_plain(self, event: Event) -> None:
+        """Nearly all become lines in the writers' threads, many at a time: one by one they cost twice as much."""
         queues = [self.telemetry, self.stdout if self.stdout is not None and self._sampled(event) else None]
         if not any(queues):
             return
         when, lost = stamp(), self._gap()
-        allow = self._plain(event, when, lost)
-        line = b"" if allow is not None else _encode(self.entry(event, when, _noted_masker(event), lost, None))
+        plain = self._plain(event, when, lost)
+        line = b"" if plain is not None else _encode(self.entry(event, when, _noted_masker(event), lost, None))
         for queue in queues:
-            if queue is not None and allow is not None:
-                queue.put_later(partial(self._allow_line, allow), ALLOW_BYTES)
+            if queue is not None and plain is not None:
+                queue.put_later(partial(self._plain_line, plain), PLAIN_BYTES)
             elif queue is not None:
                 queue.put(line)
 
-    def _allow_line(self, allow: Allow) -> bytes:
-        line = self._lines.line(allow)
+    def _plain_line(self, plain: Plain) -> bytes:
+        line = self._lines.line(plain)
         if line is None:
             event = Event(
-                outcome="allow",
-                correlation_id=allow.correlation_id,
-                identity=allow.identity,
-                decision=allow.decision,
-                config_digest=allow.digest,
-                seconds=allow.total / 1000,
-                auth_ms=allow.auth,
-                decode_ms=allow.decode,
+                outcome="allow" if plain.error_code is None else "error",
+                correlation_id=plain.correlation_id,
+                identity=plain.identity,
+                decision=plain.decision,
+                config_digest=plain.digest,
+                seconds=plain.total / 1000,
+                auth_ms=plain.auth,
+                decode_ms=plain.decode,
+                error_code=plain.error_code,
             )
-            line = _encode(self.entry(event, allow.stamp, _NOTHING, allow.lost, None))
-            self._lines.learn(allow, line)
+            line = _encode(self.entry(event, plain.stamp, _NOTHING, plain.lost, None))
+            self._lines.learn(plain, line)
         return line
 
-    def _plain(self, event: Event, when: str, lost: int) -> Allow | None:
-        """An event that differs from others only in its times, counts and who asked, as nearly all do."""
-        decision, request = event.decision, event.request
-        if decision is None or request is None or event.auth_ms is None or event.decode_ms is None:
+    def _plain(self, event: Event, when: str, lost: int) -> Plain | None:
+        """An event that differs from others only in its times, counts and who asked: an allow without errors, or a refusal."""
+        decision, request, code = event.decision or _REFUSED, event.request, event.error_code
+        if event.auth_ms is None or (request is None) == (code is None) or (event.outcome == "allow") != (code is None):
             return None
-        remarkable = decision.verdict or decision.errors or decision.noted or decision.late or event.dropped
-        if remarkable or event.outcome != "allow" or event.identity is not None or event.error_code is not None:
+        remarkable = decision.verdict or decision.noted or decision.late or event.dropped
+        if remarkable or event.identity is not None or (decision.errors and code is None):
             return None
+        who = _NOBODY if request is None else identity(request)
         shown = event.correlation_id and event.correlation_id[:MAX_TEXT]
         digest, total = event.config_digest or self._digest, event.seconds * 1000
-        return Allow(when, shown, identity(request), total, event.auth_ms, event.decode_ms, lost, decision, digest)
+        return Plain(when, shown, who, total, event.auth_ms, event.decode_ms, lost, decision, digest, code)
 
     def _sampled(self, event: Event) -> bool:
         if event.outcome != "allow":
@@ -361,7 +363,7 @@ def _masker(findings: Sequence[Finding]) -> Masker:
         return Blank()
 
 
-_NOTHING = Masker(())
+_NOTHING, _NOBODY, _REFUSED = Masker(()), Identity(), Decision(blocked=False)
 
 
 def _noted_masker(event: Event) -> Masker:

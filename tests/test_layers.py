@@ -47,7 +47,7 @@ ROWS: dict[str, int] = {
     "ports": 2,
     "snapshot": 2,
     "stopping": 2,
-    "allow_lines": 2,
+    "plain_lines": 2,
     "records": 2,
     "masking": 5,
     "pipeline": 6,

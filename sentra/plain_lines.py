@@ -1,4 +1,4 @@
-"""Telemetry lines of plain allows: all that is the same in each of them is encoded once.
+"""Telemetry lines of plain allows and of refusals: all that is the same in each of them is encoded once.
 
 A form is made from a whole record as the encoder gave it, so it has every member of a record in its order; further lines
 are that form with other values filled in.
@@ -21,61 +21,76 @@ _MAPPINGS = {"phases": b"%.3f", "pluginTimings": b"%.3f", "counts": b"%d"}
 Shape = tuple[str, ...]
 
 
-class Allow(NamedTuple):
-    """What differs from one plain allow to the next; times are in milliseconds."""
+class Plain(NamedTuple):
+    """What differs from one plain line to the next, and by what a refusal differs from an allow; times in milliseconds."""
 
     stamp: str
     correlation_id: str | None
     identity: Identity
     total: float
     auth: float
-    decode: float
+    decode: float | None
     lost: int
     decision: Decision
     digest: str
+    error_code: int | None = None
 
     @property
     def shape(self) -> Shape:
         """What it has in common with others of the same form."""
         decision = self.decision
-        return (self.digest, *decision.timings, "", *decision.plugin_timings, "", *decision.counts)
+        return (
+            self.digest,
+            f"{self.error_code}",
+            *decision.errors,
+            "",
+            *decision.timings,
+            "",
+            *decision.plugin_timings,
+            "",
+            *decision.counts,
+        )
+
+    @property
+    def times(self) -> dict[str, float]:
+        """Where the time went, by phase."""
+        timings, plugin_timings = self.decision.timings, self.decision.plugin_timings
+        decode = {} if self.decode is None else {"decode": self.decode}
+        plugins = {}
+        if plugin_timings:
+            plugins["plugins"] = max(0.0, sum(plugin_timings.values()) - timings.get("confirm", 0.0))
+        return {"auth": self.auth, **decode, **timings, **plugins, "total": self.total}
 
 
-class AllowLines:
+class PlainLines:
     """Writes lines in the forms that it has learned: one for each configuration, as far as their names are the same."""
 
     def __init__(self) -> None:
         self._forms: dict[Shape, bytes | None] = {}
 
-    def line(self, allow: Allow) -> bytes | None:
+    def line(self, plain: Plain) -> bytes | None:
         """The telemetry line, or nothing when no form for it is known."""
-        form = self._forms.get(allow.shape)
+        form = self._forms.get(plain.shape)
         if form is None:
             return None
-        stamp, correlation_id, who, total, auth, decode, lost, decision, _ = allow
-        timings, plugin_timings = decision.timings, decision.plugin_timings
         return form % (
-            stamp.encode(),
-            _encode(correlation_id),
-            _encode(who)[1:-1],
-            total,
-            auth,
-            decode,
-            *timings.values(),
-            max(0.0, sum(plugin_timings.values()) - timings.get("confirm", 0.0)),
-            total,
-            *plugin_timings.values(),
-            lost,
-            *decision.counts.values(),
+            plain.stamp.encode(),
+            _encode(plain.correlation_id),
+            _encode(plain.identity)[1:-1],
+            plain.total,
+            *plain.times.values(),
+            *plain.decision.plugin_timings.values(),
+            plain.lost,
+            *plain.decision.counts.values(),
         )
 
-    def learn(self, allow: Allow, line: bytes) -> None:
-        """Make a form of the ``line`` of an allow, for others like it, unless a member is missing in it."""
+    def learn(self, plain: Plain, line: bytes) -> None:
+        """Make a form of ``line``, for others like it, unless a member is missing in it."""
         if len(self._forms) >= MAX_FORMS:
             self._forms.clear()
         record: dict[str, Any] = msgspec.json.decode(line)
-        if list(record["phases"]) == ["auth", "decode", *allow.decision.timings, "plugins", "total"]:
-            self._forms[allow.shape] = _form(record)
+        if list(record["phases"]) == list(plain.times):
+            self._forms[plain.shape] = _form(record)
 
 
 def _form(record: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Telemetry lines of plain allows: written by a form, and the same as the encoder's."""
+"""Telemetry lines of plain allows and refusals: written by a form, and the same as the encoder's."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from sentra import allow_lines
-from sentra.allow_lines import Allow, AllowLines
+from sentra import plain_lines
 from sentra.config import Settings
 from sentra.findings import Decision, Verdict
 from sentra.masking import Masker
+from sentra.plain_lines import Plain, PlainLines
 from sentra.telemetry import Event, Recorder
 from sentra.wire import AnalyzeRequest, Identity, PlannerContext, ToolDefinition, identity
 
@@ -62,9 +62,38 @@ def test_a_line_by_form_says_what_the_encoder_says(
         auth_ms=times[4],
         decode_ms=times[5],
     )
-    allow = recorder._plain(event, STAMP, 7)
-    assert allow is not None
-    first, line = recorder._allow_line(allow), recorder._lines.line(allow)
+    says_what_the_encoder_says(recorder, event)
+
+
+@given(
+    correlation=TEXTS,
+    code=st.sampled_from([2001, 4000, 4002, 5031]),
+    errors=st.lists(st.sampled_from(["limits: wait", "auth: expired", "limits: 5 % of %d"]), max_size=2),
+    seconds=TIMES,
+    auth=TIMES | st.just(0.0),
+)
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_refusal_by_form_says_what_the_encoder_says(
+    recorder: Recorder, correlation: str | None, code: int, errors: list[str], seconds: float, auth: float
+) -> None:
+    decision = Decision(blocked=False, errors=tuple(errors)) if errors else None
+    says_what_the_encoder_says(
+        recorder,
+        Event(
+            outcome="error",
+            correlation_id=correlation,
+            decision=decision,
+            seconds=seconds / 1000,
+            auth_ms=auth,
+            error_code=code,
+        ),
+    )
+
+
+def says_what_the_encoder_says(recorder: Recorder, event: Event) -> None:
+    plain = recorder._plain(event, STAMP, 7)
+    assert plain is not None
+    first, line = recorder._plain_line(plain), recorder._lines.line(plain)
     assert line is not None
     expected = recorder.entry(event, STAMP, Masker(()), 7, None)
     assert first == msgspec.json.encode(expected) or first == line
@@ -73,7 +102,8 @@ def test_a_line_by_form_says_what_the_encoder_says(
 
 REMARKABLE: dict[str, dict[str, Any]] = {
     "a block": {"outcome": "block", "decision": Decision(blocked=True, verdict=Verdict("secrets", True))},
-    "an error": {"outcome": "error", "error_code": 4002},
+    "an error of a known request": {"outcome": "error", "error_code": 4002},
+    "a caller that is gone": {"outcome": "error", "request": None, "dropped": True},
     "a failed plugin": {"decision": Decision(blocked=False, errors=("pii: KeyError",))},
     "a late decision": {"decision": Decision(blocked=False, late=True)},
     "a withheld block": {"decision": Decision(blocked=False, withheld=True, verdict=Verdict("secrets", True))},
@@ -84,7 +114,7 @@ REMARKABLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", REMARKABLE.values(), ids=list(REMARKABLE))
-def test_what_is_no_plain_allow_has_no_form(recorder: Recorder, changes: dict[str, Any]) -> None:
+def test_what_is_remarkable_has_no_form(recorder: Recorder, changes: dict[str, Any]) -> None:
     plain: dict[str, Any] = {
         "outcome": "allow",
         "request": request([None] * 8),
@@ -96,22 +126,22 @@ def test_what_is_no_plain_allow_has_no_form(recorder: Recorder, changes: dict[st
     assert recorder._plain(Event(**plain | changes), STAMP, 0) is None
 
 
-def allow(digest: str = "digest", **timings: float) -> Allow:
+def allow(digest: str = "digest", **timings: float) -> Plain:
     decision = Decision(blocked=False, timings=timings)
-    return Allow(STAMP, None, identity(request(["x"] * 8)), 1.0, 0.1, 0.1, 0, decision, digest)
+    return Plain(STAMP, None, identity(request(["x"] * 8)), 1.0, 0.1, 0.1, 0, decision, digest)
 
 
 def test_a_line_without_some_phase_is_no_form() -> None:
-    lines = AllowLines()
-    lines.learn(allow(scan=1.0), b'{"phases":{"auth":0.1,"decode":0.1,"scan":1.0,"total":1.0}}')
+    lines = PlainLines()
+    lines.learn(allow(scan=1.0), b'{"phases":{"auth":0.1,"scan":1.0,"total":1.0}}')
     assert lines.line(allow(scan=1.0)) is None
 
 
 def test_forms_are_bounded() -> None:
-    lines = AllowLines()
-    for number in range(3 * allow_lines.MAX_FORMS):
-        lines.learn(allow(f"{number}"), b'{"phases":{"auth":0.1,"decode":0.1,"plugins":1.0,"total":1.0}}')
-    assert 0 < len(lines._forms) <= allow_lines.MAX_FORMS
+    lines = PlainLines()
+    for number in range(3 * plain_lines.MAX_FORMS):
+        lines.learn(allow(f"{number}"), b'{"phases":{"auth":0.1,"decode":0.1,"total":1.0}}')
+    assert 0 < len(lines._forms) <= plain_lines.MAX_FORMS
 
 
 def test_the_first_and_the_later_line_of_a_worker_are_alike(tmp_path: Path) -> None:
