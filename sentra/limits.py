@@ -24,11 +24,13 @@ LOOK_SECONDS = 0.02
 FRESH_SECONDS = 0.5
 LATEST_SHARE = 1 / 2  # of the time budget: later than that there is too little left
 LATEST_FAIR_SHARE = 2 / 3  # with fair shares only who takes little may wait so long
+SLOW_SHARE = 2 / 3  # of the time budget; a body that has taken longer to arrive is given up while others are refused
 OVERLOADED_SHARE = 1 / 4  # of the time for judging while requests wait too long
 CREDIT_SECONDS = 0.05
 COUNTABLE = 16_384  # bytes; in a body up to that brackets are counted sooner than its values are gone through
 SIZEABLE = 65_536  # bytes; a body up to that may still be taken up when larger ones may not
-ROOM_FOR_SMALL, ROOM_FOR_SLOW = 1.25, 0.5  # of the bytes that may be held
+ROOM_FOR_SMALL = 1.25
+REFUSING_SECONDS = 0.25
 _REASONS = {
     "size": "The request is larger than may be judged",
     "depth": "The request is nested more deeply than may be judged",
@@ -39,6 +41,8 @@ _REASONS = {
     "wait": "The service has more requests than it can judge in time",
     "share": "Its tenant or agent takes more than its share of a busy service",
 }
+TOO_LATE = ("wait", "the service has more requests than it can judge in time")
+TOO_MUCH = ("share", "this tenant or agent takes more than its share")
 _OVERLOAD = ("concurrency", "bytes", "wait", "share")
 
 Client = Sequence[str | int] | None
@@ -124,13 +128,14 @@ class Gate:
         self.longest = settings.max_wait_ms / 1000
         self.shares = Shares(settings.fair_share, clock) if settings.fair_share != "off" else None
         self.latest = max(self.longest, self.budget * (LATEST_SHARE if self.shares is None else LATEST_FAIR_SHARE))
+        self.slow = self.budget * SLOW_SHARE
         self.per_byte = 0.0
         self._clock, self._arrivals = clock, arrivals or Arrivals(clock)
         self._marked: float | None = None
         self._seen = self._busy_since = self._last = self._refilled = clock()
         self._credit = CREDIT_SECONDS
         self._before = 0.0
-        self._looked = self._next_look = float("-inf")
+        self._looked = self._next_look = self.refused = float("-inf")
 
     def waited(self) -> float:
         """Seconds that what runs now may have been in the event loop's queue."""
@@ -164,15 +169,19 @@ class Gate:
         return waited + self._before
 
     def crowded(self, size: int, began: float) -> bool:
-        """Whether what is held leaves no room for a body of which ``size`` bytes have arrived since ``began``.
+        """Whether there is no room to go on receiving a body of which ``size`` bytes have arrived since ``began``.
 
-        Half of the room is for bodies that arrive soon: where all arrive slowly, none would be judged in time.
+        A sender may be slow. But while others are refused, whoever has been at it for too long would only come too late.
         """
-        if self.held <= self.most_held * ROOM_FOR_SLOW:
-            return False
-        if (size > SIZEABLE and self.held > self.most_held) or self.held > self.most_held * ROOM_FOR_SMALL:
+        if self.held > self.most_held and (size > SIZEABLE or self.held > self.most_held * ROOM_FOR_SMALL):
             return True
-        return self._clock() - began > self.longest
+        now = self._clock()
+        return now - began > self.slow and now - self.refused < REFUSING_SECONDS
+
+    def refusal(self, limit: str, message: str) -> LimitError:
+        """The error for a request that comes while too much is going on."""
+        self.refused = self._clock()
+        return LimitError(limit, 503, 5031, message)
 
     def spare(self) -> bool:
         """Whether judging has lately taken less than its share of the time under overload."""
@@ -212,7 +221,7 @@ class Turn:
     def __enter__(self) -> "Turn":
         gate = self._gate
         if gate.under_way >= gate.most:
-            raise LimitError("concurrency", 503, 5031, "too many requests are under way")
+            raise gate.refusal("concurrency", "too many requests are under way")
         gate.under_way += 1
         return self
 
@@ -226,7 +235,7 @@ class Turn:
         """Raise ``LimitError`` when the waits are too long for more work to be worth while."""
         gate = self._gate
         if self.waited > gate.longest and (self.waited > gate.latest or (gate.shares is None and not gate.spare())):
-            raise _too_late()
+            raise gate.refusal(*TOO_LATE)
 
     def received(self, size: int) -> None:
         """Take up ``size`` bytes of the body that were waited for. Raises ``LimitError``, also as ``check``."""
@@ -235,14 +244,14 @@ class Turn:
         self._held += size
         gate.held += size
         if gate.crowded(self._held, self._began):
-            raise LimitError("bytes", 503, 5031, "too much is being received at once")
+            raise gate.refusal("bytes", "too much is being received at once")
         self.check()
 
     def judge(self, request: AnalyzeRequest) -> None:
         """Before ``request``, whose body was received, is judged. Raises ``LimitError`` for want of time or of its share."""
         gate = self._gate
         if self.waited + self._held * gate.per_byte > gate.budget:
-            raise _too_late()
+            raise gate.refusal(*TOO_LATE)
         if gate.shares is not None:
             taker = gate.shares.taker(request)
             self._admit(gate, taker)
@@ -254,9 +263,9 @@ class Turn:
         if self.waited > gate.longest:
             longest = gate.latest - (gate.latest - gate.longest) * taker.weight()
             if self.waited > longest and not gate.spare():
-                raise _too_much()
+                raise gate.refusal(*TOO_MUCH)
         if gate.under_way > gate.most / 2 and gate.under_way > gate.most * (1 - taker.hold() / 2):
-            raise _too_much()
+            raise gate.refusal(*TOO_MUCH)
 
     def judged(self, decision: Decision, decode_ms: float) -> None:
         """Note what the verdict cost: waiting for outside services is no work."""
@@ -268,14 +277,6 @@ class Turn:
             self._gate.worked(seconds)
         if self._taker is not None:
             self._taker.spend(seconds)
-
-
-def _too_late() -> LimitError:
-    return LimitError("wait", 503, 5031, "the service has more requests than it can judge in time")
-
-
-def _too_much() -> LimitError:
-    return LimitError("share", 503, 5031, "this tenant or agent takes more than its share")
 
 
 def verb(error: LimitError, settings: Settings) -> str:

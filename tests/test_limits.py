@@ -297,19 +297,30 @@ def test_a_small_body_is_taken_up_where_a_large_one_no_longer_is() -> None:
     at_the_gate(steps, max_held_bytes=1_000_000, max_request_bytes=1_000)
 
 
-def test_a_body_that_arrives_slowly_makes_room_when_half_of_it_is_taken() -> None:
+def test_a_body_that_arrives_slowly_is_given_up_only_while_others_are_refused() -> None:
     async def steps(gate: Gate, clock: Time) -> None:
         with Turn(gate) as slow:
-            slow.received(100_000)
+            clock.now += 0.7
+            slow.received(1_000)
+            with pytest.raises(LimitError, match="under way"), Turn(gate):
+                pass
+            with pytest.raises(LimitError, match="received at once"):
+                slow.received(1_000)
             clock.now += 0.3
-            slow.received(100_000)
-            with Turn(gate) as quick:
-                quick.received(400_000)
-                with pytest.raises(LimitError, match="received at once"):
-                    slow.received(1_000)
             slow.received(1_000)
 
-    at_the_gate(steps, max_held_bytes=1_000_000, max_request_bytes=1_000, max_wait_ms=250.0)
+    at_the_gate(steps, max_concurrency=1, plugin_budget_ms=900.0)
+
+
+def test_a_body_that_arrives_soon_is_taken_up_while_others_are_refused() -> None:
+    async def steps(gate: Gate, clock: Time) -> None:
+        with Turn(gate) as soon:
+            clock.now += 0.5
+            with pytest.raises(LimitError, match="under way"), Turn(gate):
+                pass
+            soon.received(1_000)
+
+    at_the_gate(steps, max_concurrency=1, plugin_budget_ms=900.0)
 
 
 def test_requests_under_way_and_bytes_held_are_bounded_and_given_back() -> None:
