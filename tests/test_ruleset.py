@@ -86,6 +86,6 @@ def resident() -> int:
 
 
 def test_a_list_of_words_that_needs_more_memory_is_compiled() -> None:
-    words = [f"{number * 7_919 % 1_000_003:x}-w\u00f6rter" for number in range(20_000)]
+    words = [f"{number * 7_919 % 1_000_003:x}-w\u00f6rter" for number in range(80_000)]
     pattern = compile_pattern(word_pattern(words))
     assert pattern.search(f"x {words[777]} y".encode())
