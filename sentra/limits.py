@@ -41,8 +41,6 @@ _REASONS = {
     "wait": "The service has more requests than it can judge in time",
     "share": "Its tenant or agent takes more than its share of a busy service",
 }
-TOO_LATE = ("wait", "the service has more requests than it can judge in time")
-TOO_MUCH = ("share", "this tenant or agent takes more than its share")
 _OVERLOAD = ("concurrency", "bytes", "wait", "share")
 
 Client = Sequence[str | int] | None
@@ -135,7 +133,7 @@ class Gate:
         self._seen = self._busy_since = self._last = self._refilled = clock()
         self._credit = CREDIT_SECONDS
         self._before = 0.0
-        self._looked = self._next_look = self.refused = float("-inf")
+        self._looked = self._next_look = self._refused = float("-inf")
 
     def waited(self) -> float:
         """Seconds that what runs now may have been in the event loop's queue."""
@@ -168,20 +166,22 @@ class Gate:
             self._before = 0.0
         return waited + self._before
 
-    def crowded(self, size: int, began: float) -> bool:
-        """Whether there is no room to go on receiving a body of which ``size`` bytes have arrived since ``began``.
+    def full(self, size: int) -> bool:
+        """Whether there is no room for a body of which ``size`` bytes have arrived."""
+        return self.held > self.most_held and (size > SIZEABLE or self.held > self.most_held * ROOM_FOR_SMALL)
 
-        A sender may be slow. But while others are refused, whoever has been at it for too long would only come too late.
+    def too_slow(self, began: float) -> bool:
+        """Whether a body that has been arriving since ``began`` is to be given up.
+
+        A sender may be slow. But while others are refused, whoever has been at it for so long would only come too late.
         """
-        if self.held > self.most_held and (size > SIZEABLE or self.held > self.most_held * ROOM_FOR_SMALL):
-            return True
         now = self._clock()
-        return now - began > self.slow and now - self.refused < REFUSING_SECONDS
+        return now - began > self.slow and now - self._refused < REFUSING_SECONDS
 
-    def refusal(self, limit: str, message: str) -> LimitError:
-        """The error for a request that comes while too much is going on."""
-        self.refused = self._clock()
-        return LimitError(limit, 503, 5031, message)
+    def shed(self, error: LimitError) -> LimitError:
+        """Note that a request is refused because too much is going on."""
+        self._refused = self._clock()
+        return error
 
     def spare(self) -> bool:
         """Whether judging has lately taken less than its share of the time under overload."""
@@ -221,7 +221,7 @@ class Turn:
     def __enter__(self) -> "Turn":
         gate = self._gate
         if gate.under_way >= gate.most:
-            raise gate.refusal("concurrency", "too many requests are under way")
+            raise gate.shed(LimitError("concurrency", 503, 5031, "too many requests are under way"))
         gate.under_way += 1
         return self
 
@@ -235,7 +235,7 @@ class Turn:
         """Raise ``LimitError`` when the waits are too long for more work to be worth while."""
         gate = self._gate
         if self.waited > gate.longest and (self.waited > gate.latest or (gate.shares is None and not gate.spare())):
-            raise gate.refusal(*TOO_LATE)
+            raise gate.shed(_too_late())
 
     def received(self, size: int) -> None:
         """Take up ``size`` bytes of the body that were waited for. Raises ``LimitError``, also as ``check``."""
@@ -243,15 +243,17 @@ class Turn:
         self.waited += gate.waited()
         self._held += size
         gate.held += size
-        if gate.crowded(self._held, self._began):
-            raise gate.refusal("bytes", "too much is being received at once")
+        if gate.full(self._held):
+            raise gate.shed(_too_full())
+        if gate.too_slow(self._began):
+            raise _too_full()
         self.check()
 
     def judge(self, request: AnalyzeRequest) -> None:
         """Before ``request``, whose body was received, is judged. Raises ``LimitError`` for want of time or of its share."""
         gate = self._gate
         if self.waited + self._held * gate.per_byte > gate.budget:
-            raise gate.refusal(*TOO_LATE)
+            raise gate.shed(_too_late())
         if gate.shares is not None:
             taker = gate.shares.taker(request)
             self._admit(gate, taker)
@@ -263,9 +265,9 @@ class Turn:
         if self.waited > gate.longest:
             longest = gate.latest - (gate.latest - gate.longest) * taker.weight()
             if self.waited > longest and not gate.spare():
-                raise gate.refusal(*TOO_MUCH)
+                raise gate.shed(_too_much())
         if gate.under_way > gate.most / 2 and gate.under_way > gate.most * (1 - taker.hold() / 2):
-            raise gate.refusal(*TOO_MUCH)
+            raise gate.shed(_too_much())
 
     def judged(self, decision: Decision, decode_ms: float) -> None:
         """Note what the verdict cost: waiting for outside services is no work."""
@@ -277,6 +279,18 @@ class Turn:
             self._gate.worked(seconds)
         if self._taker is not None:
             self._taker.spend(seconds)
+
+
+def _too_full() -> LimitError:
+    return LimitError("bytes", 503, 5031, "too much is being received at once")
+
+
+def _too_late() -> LimitError:
+    return LimitError("wait", 503, 5031, "the service has more requests than it can judge in time")
+
+
+def _too_much() -> LimitError:
+    return LimitError("share", 503, 5031, "this tenant or agent takes more than its share")
 
 
 def verb(error: LimitError, settings: Settings) -> str:

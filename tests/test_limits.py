@@ -304,9 +304,10 @@ def test_a_body_that_arrives_slowly_is_given_up_only_while_others_are_refused() 
             slow.received(1_000)
             with pytest.raises(LimitError, match="under way"), Turn(gate):
                 pass
-            with pytest.raises(LimitError, match="received at once"):
-                slow.received(1_000)
-            clock.now += 0.3
+            for _ in range(2):
+                with pytest.raises(LimitError, match="received at once"):
+                    slow.received(1_000)
+                clock.now += 0.2
             slow.received(1_000)
 
     at_the_gate(steps, max_concurrency=1, plugin_budget_ms=900.0)
