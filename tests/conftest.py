@@ -75,8 +75,8 @@ class Server:
 
     @property
     def telemetry(self) -> list[dict[str, Any]]:
-        """Every telemetry line so far."""
-        lines = (self.folder / "telemetry.jsonl").read_bytes().splitlines()
+        """Every telemetry line so far; a reader may see the beginning of one that is just being written."""
+        *lines, _ = (self.folder / "telemetry.jsonl").read_bytes().split(b"\n")
         return [msgspec.json.decode(line) for line in lines]
 
 
