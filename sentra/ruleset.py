@@ -3,7 +3,6 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -20,7 +19,6 @@ from sentra.findings import Source, Strength
 RULES = files("sentra") / "rules"
 MIN_CASES = 2
 MAX_GAP = 20
-PATTERN_BYTES, WORD_LIST_BYTES = 8 << 20, 64 << 20
 
 _ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z0-9]+(-[a-z0-9]+)*")
 _NAMED = re.compile(r"\{\{(\w+)\}\}")
@@ -323,19 +321,10 @@ def _reason(error: Exception) -> str:
 
 
 def compile_pattern(pattern: str) -> Any:
-    """``pattern`` for a linear-time search over bytes, read as the scan engine reads it. Raises ``re2.error``.
-
-    What it may remember of the texts that it has seen is bounded: text can be made to fill that for every rule.
-    """
-    with suppress(re2.error):
-        return _compiled(pattern, PATTERN_BYTES)
-    return _compiled(pattern, WORD_LIST_BYTES)
-
-
-def _compiled(pattern: str, memory: int) -> Any:
+    """``pattern`` for a linear-time search over bytes, read as the scan engine reads it. Raises ``re2.error``."""
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = memory
+    options.max_mem = 64 << 20
     if not engine.is_utf8(pattern):
         options.encoding = re2.Options.Encoding.LATIN1
     return re2.compile(pattern.removeprefix(engine.UTF8).encode(), options)
