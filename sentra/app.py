@@ -22,6 +22,7 @@ from sentra.config import Settings
 from sentra.engine import self_test
 from sentra.errors import LimitError, RequestError, SentraError
 from sentra.findings import Decision
+from sentra.memory import Relief
 from sentra.metrics import Metrics
 from sentra.operations import Operations, operations_site
 from sentra.pipeline import Pipeline
@@ -288,9 +289,14 @@ class App:
             self.metrics.flush()
 
     async def _watch_for_ever(self) -> None:
-        """Take over each configuration file that the parent found valid; one that it refused only shows in a metric."""
+        """Take over each configuration file that the parent found valid; one that it refused only shows in a metric.
+
+        And keep what patterns remember within bounds.
+        """
+        relief = Relief()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            relief.look(self.assembly.pipeline.scanner)
             if self._watched.replaced():
                 await self._swap()
             if self._watched.refused():

@@ -4,115 +4,31 @@ What a rule found is decided here alone, in linear time; an exceeded cap is a fi
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import structs
 
 from sentra import lexicon, ruleset
+from sentra.allowance import WINDOW, Allowance, Exceeded
 from sentra.confirm import Confirm, Hit, labels
 from sentra.findings import Finding, Source, Span
 from sentra.inspection import Inspection, Path, Segment
 from sentra.lexicon import KINDS, LEAST
 from sentra.ruleset import Rule
 
-LEAST_ALLOWANCE = 4 << 20
-PASSES = 1024
-SEARCH_COST = 256
 CONFIRM_COST = 2_000
-CONFIRM_SECONDS, CONFIRM_GROWTH = 0.3, 6 << 20
-COLLECT_SECONDS = 0.1
-CPU_CHECK_EVERY = 8
-UNTIMED = 256 << 10
 AROUND = 300  # bytes
 
 _WORD = re.compile(rb"[A-Za-z0-9_]*")
 _NOWHERE = Segment("input", (None, ""), "", start=-1, end=-1)
 
 
-class Exceeded(Exception):
-    """A request asks for more confirm work than any honest one; what it hides cannot be told."""
-
-
-class Late(Exception):
-    """The request's time budget is used up."""
-
-
-class Allowance:
-    """How much confirm work a request may cost: bytes searched with a charge for every second look, and processor time.
-
-    ``expired`` tells whether the request's time is up; ``cpu`` is a clock of processor time, in seconds. Work is bounded
-    well before the deadline, so that padding ends in a finding and not in whatever a late verdict is.
-    """
-
-    __slots__ = (
-        "_cpu",
-        "_most",
-        "_since",
-        "_size",
-        "_spent",
-        "_takes",
-        "_timed",
-        "confirms",
-        "expired",
-        "failed",
-        "left",
-    )
-
-    def __init__(self, size: int, expired: Callable[[], bool], cpu: Callable[[], float]):
-        self._size, self._cpu = size, cpu
-        self.confirms = self._takes = 0
-        self.failed: dict[str, str] = {}
-        self.renew(expired, CONFIRM_SECONDS * (1 + size / CONFIRM_GROWTH))
-
-    def renew(self, expired: Callable[[], bool], most: float) -> None:
-        """Start afresh with a new time budget, of which ``most`` seconds may be processor time."""
-        self._most = most
-        self.left = max(LEAST_ALLOWANCE, PASSES * self._size)
-        self._timed = self.left - UNTIMED
-        self.expired = expired
-        self._spent = 0.0
-        self._since: float | None = None
-
-    def begin(self) -> None:
-        """Processor time counts from now, once there was some work: to ask for it costs as much as a search."""
-        self._since = self._cpu() if self.left < self._timed else None
-
-    def end(self) -> None:
-        """Processor time counts until now."""
-        if self._since is not None:
-            self._spent += self._cpu() - self._since
-
-    def take(self, size: int) -> None:
-        """Pay for a search over ``size`` bytes. Raises ``Exceeded`` when nothing is left, ``Late`` out of time."""
-        self.left -= size + SEARCH_COST
-        self._takes += 1
-        if self.left < 0 or (self._takes % CPU_CHECK_EVERY == 0 and self._worn()):
-            self.left = -1  # what is exceeded stays so: no rule after this one gets a share
-            raise Exceeded
-        if self.expired():
-            raise Late
-
-    def _worn(self) -> bool:
-        if self._since is None and self.left < self._timed:
-            self._since = self._cpu()
-        return self._since is not None and self._spent + self._cpu() - self._since > self._most
-
-
-def never() -> bool:
-    """For work without a deadline."""
-    return False
-
-
-def no_clock() -> float:
-    """For work without a bound on processor time."""
-    return 0.0
-
-
 class Compiled:
     """A rule ready to locate: its pattern and second looks are compiled at first use.
 
-    ``allow`` are the operator's patterns of values that are no finding.
+    ``allow`` are the operator's patterns of values that are no finding. ``widest`` is the most bytes that a match can
+    have, where there is a most; ``searched`` the bytes that were searched since the pattern was compiled.
     """
 
     __slots__ = (
@@ -125,7 +41,9 @@ class Compiled:
         "group",
         "lexicon",
         "rule",
+        "searched",
         "sources",
+        "widest",
     )
 
     def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Any] = ()):
@@ -137,6 +55,8 @@ class Compiled:
         self._names: Any = None
         self._confirms: tuple[Confirm, ...] = ()
         self.group: int = 0
+        self.searched = 0
+        self.widest = rule.widest or ruleset.widest(rule.pattern)
 
     def prepare(self) -> Any:
         """The compiled pattern."""
@@ -152,6 +72,30 @@ class Compiled:
                     self._names = ruleset.compile_pattern(labels.finder(self.rule.context))
             self._pattern = pattern
         return self._pattern
+
+    def renew(self) -> None:
+        """Compile anew what is compiled: a pattern remembers every state that texts have led it to."""
+        self._pattern, self.searched = None, 0
+        self.prepare()
+
+    def search(self, buffer: bytes, low: int, high: int, allowance: Allowance) -> Any:
+        """The first match from ``low`` to ``high``, or nothing.
+
+        Some patterns take 10 us for a byte of a text made for them, and no deadline ends a search: so a long text is
+        searched window by window, each with what a match that begins in it can reach of the next.
+        """
+        pattern = self.prepare()
+        self.searched += high - low
+        while self.widest and high - low > WINDOW + self.widest:
+            match = pattern.search(buffer, low, low + WINDOW + self.widest)
+            if match is not None and match.start() < low + WINDOW:
+                allowance.take(match.end() - low)
+                return match
+            allowance.take(WINDOW)
+            low += WINDOW
+        match = pattern.search(buffer, low, high)
+        allowance.take((match.end() if match else high) - low)
+        return match
 
     @property
     def needs_names(self) -> bool:
@@ -290,22 +234,19 @@ def _first_match(layer: Inspection, compiled: Compiled, ranges: Sequence[tuple[i
     low, high = layer.bounds(ranges[0][0], ranges[-1][1])
     if len(ranges) == 1 or compiled.needs_names:
         return low
-    match = compiled.prepare().search(layer.buffer, low, high)
-    begin: int = match.start() if match else high
-    allowance.take(begin - low)
-    return begin
+    match = compiled.search(layer.buffer, low, high, allowance)
+    return match.start() if match else high
 
 
 def _search(layer: Inspection, compiled: Compiled, low: int, high: int, allowance: Allowance) -> Iterator[Finding]:
     """Matches in the buffer from ``low`` to ``high``; one that crosses a segment's end is sought inside it again."""
-    pattern, group, buffer = compiled.prepare(), compiled.group, layer.buffer
+    group, buffer = compiled.group, layer.buffer
     segment = _NOWHERE
     while low < high:
-        match = pattern.search(buffer, low, high)
-        start, end = match.span() if match else (high, high)
-        allowance.take(end - low)
+        match = compiled.search(buffer, low, high, allowance)
         if match is None:
             return
+        start, end = match.span()
         if not segment.start <= start <= segment.end:
             segment = layer.segments[layer.segment_at(start)]
         if end > segment.end:
@@ -328,6 +269,7 @@ def _search_value(layer: Inspection, compiled: Compiled, segment: Segment, allow
     if compiled.rule.arg is not None and not _under(segment, compiled.rule.arg):
         return
     allowance.take(segment.end - base)
+    compiled.searched += segment.end - base
     for match in compiled.prepare().finditer(layer.buffer[base : segment.end]):
         start, end = base + match.start(compiled.group), base + match.end(compiled.group)
         value = compiled.holds(layer, segment, start, end, allowance)

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sentra.allowance import Late
 from sentra.findings import Decision, Finding, Mode, Source, Verdict, mask
 from sentra.inspection import Inspection, Segment, inspect
-from sentra.locate import Late
 from sentra.plugins import Context, External, Plugin
 from sentra.scanner import Scanned, Scanner
 from sentra.wire import AnalyzeRequest

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from re import _parser  # type: ignore[attr-defined]  # RE2 does not tell how wide a pattern is; Python's parser does
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,10 +20,12 @@ from sentra.findings import Source, Strength
 RULES = files("sentra") / "rules"
 MIN_CASES = 2
 MAX_GAP = 20
+WIDEST = 4096
 
 _ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z0-9]+(-[a-z0-9]+)*")
 _NAMED = re.compile(r"\{\{(\w+)\}\}")
 _CLASS_OR_ESCAPE = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]", re.DOTALL)
+_CHARACTER = re.compile(r"\\x\{[0-9a-fA-F]+\}|\\[pP](?:\{[^}]*\}|.)")
 _GAP = re.compile(r"(?:\.|C)\{(?:\d*,)?(\d+)\}")
 
 
@@ -57,8 +60,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ``scan`` is a cheaper pattern for the one scan that fires wherever ``pattern`` does: phrases of many words explode
     in the scan engine, while ``pattern`` is only searched where ``scan`` fired. A ``companion`` is not in the scan: its
     words are ordinary ones, and it is only looked for beside what was found of another entry of a combination.
-    A rule that names a ``lexicon`` finds passages that score at least ``least`` there; with a ``pattern`` too, it finds
-    what the pattern matches within such a passage.
+    ``widest`` is the most bytes that a match has, for a ``pattern`` that sets no bound itself and takes long on a text
+    made for it: such a text is searched in pieces. A rule that names a ``lexicon`` finds passages that score at least
+    ``least`` there; with a ``pattern`` too, it finds what the pattern matches within such a passage.
     """
 
     id: str
@@ -67,6 +71,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     lexicon: str = ""
     least: float = 0.0
     scan: str = ""
+    widest: Annotated[int, msgspec.Meta(ge=0)] = 0
     confirm: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
     sources: tuple[Source, ...] | None = None
@@ -328,6 +333,17 @@ def compile_pattern(pattern: str) -> Any:
     if not engine.is_utf8(pattern):
         options.encoding = re2.Options.Encoding.LATIN1
     return re2.compile(pattern.removeprefix(engine.UTF8).encode(), options)
+
+
+@cache
+def widest(pattern: str) -> int | None:
+    """The most bytes that a match of ``pattern`` can have; nothing where there is no most, or none is known."""
+    plain = _CLASS_OR_ESCAPE.sub("x", _CHARACTER.sub("x", pattern.removeprefix(engine.UTF8)))
+    try:
+        most = _parser.parse(plain).getwidth()[1] * (4 if engine.is_utf8(pattern) else 1)
+    except re.error:
+        return None
+    return most if most < WIDEST and "{," not in plain else None
 
 
 def confirms(rule: Rule) -> tuple[confirm.Confirm, ...]:

@@ -11,12 +11,15 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+import re2
+
 from sentra import ruleset
+from sentra.allowance import COLLECT_SECONDS, Allowance, never, no_clock
 from sentra.engine import Database
 from sentra.errors import EngineError
 from sentra.findings import SOURCES, Finding, Source
 from sentra.inspection import Inspection, Segment, inspect_views
-from sentra.locate import COLLECT_SECONDS, Allowance, Compiled, locate, locate_beside, never, no_clock, weighed
+from sentra.locate import Compiled, locate, locate_beside, weighed
 from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
 
 WORTH_PARTING = 2048  # bytes; less is scanned faster as one than in the pieces that a plugin reads
@@ -91,6 +94,18 @@ class Scanner:
                 if case.match and not self._sees(number, compiled, text):
                     raise EngineError(f"{compiled.rule.id}: the scan engine misses its case {case.name!r}")
 
+    def renew(self, enough: Callable[[], bool]) -> int:
+        """Compile patterns anew until it is ``enough``, the ones that were searched most before; how many there were."""
+        re2.purge()
+        searched = sorted((compiled for compiled in self.rules if compiled.searched), key=_most_searched)
+        for number, compiled in enumerate(searched):
+            if number and enough():
+                return number
+            compiled.renew()
+        if searched:
+            self._finders = [ruleset.compile_pattern(gate) for gate in self._gates]
+        return len(searched)
+
     def _sees(self, number: int, compiled: Compiled, text: bytes) -> bool:
         """Is rule ``number`` a candidate for ``text``, if there is anything in it for the rule?"""
         if not compiled.rule.pattern:
@@ -133,6 +148,10 @@ class Scanner:
         return {index: [decoder for decoder in DECODERS if decoder.pattern in found[index]] for index in sorted(found)}
 
 
+def _most_searched(compiled: Compiled) -> int:
+    return -compiled.searched * len(compiled.rule.pattern)
+
+
 def _by_sources(rules: Sequence[Compiled]) -> Iterator[tuple[tuple[Source, ...], list[int]]]:
     """Numbers of the rules to scan for, together where their plugins read the same sources."""
     sources: dict[str, set[Source]] = {}
@@ -153,15 +172,12 @@ def _segments_with(layer: Inspection, pattern: Any) -> Iterator[int]:
         match = pattern.search(layer.buffer, position, end)
         if match is None:
             return
-        index = layer.segment_at(match.start())
-        segment = layer.segments[index]
-        if match.start() < segment.end and (match.end() <= segment.end or _within(layer, segment, pattern)):
+        first, last = match.span()
+        index = layer.segment_at(first)
+        low, high = layer.bounds(index, index + 1)
+        if first < high and (last <= high or pattern.search(layer.buffer, low, high) is not None):
             yield index
-        position = max(segment.end, match.start() + 1)
-
-
-def _within(layer: Inspection, segment: Segment, pattern: Any) -> bool:
-    return pattern.search(layer.buffer, segment.start, segment.end) is not None
+        position = max(high, first + 1)
 
 
 def _views(

@@ -10,6 +10,7 @@ SOURCES = sorted((ROOT / "sentra").rglob("*.py"))
 ROWS: dict[str, int] = {
     "__init__": 0,
     "errors": 0,
+    "allowance": 0,
     "findings": 0,
     "confirm": 0,
     "normalize": 0,
@@ -39,6 +40,7 @@ ROWS: dict[str, int] = {
     "auth": 4,
     "locate": 3,
     "scanner": 4,
+    "memory": 5,
     "plugins": 5,
     "cases": 6,
     "fingerprint": 2,

@@ -13,9 +13,10 @@ import httpx
 import msgspec
 import pytest
 
+from sentra.allowance import Late
 from sentra.config import PolicyRule
 from sentra.findings import Decision, Finding, Mode, Span, Verdict
-from sentra.locate import Compiled, Late
+from sentra.locate import Compiled
 from sentra.operator_rules import policy_rules
 from sentra.pipeline import Pipeline
 from sentra.plugins import BY_NAME, Context

@@ -6,7 +6,6 @@ Histograms cost less when they are gathered in plain lists and written in batche
 
 import os
 import platform
-import resource
 import shutil
 import tempfile
 import time
@@ -24,6 +23,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from sentra.findings import Decision
+from sentra.memory import resident_bytes
 from sentra.metrics.definitions import BY_NAME, DEFINITIONS, SECONDS, Definition
 from sentra.metrics.files import Cell, Files, Slot, close_quietly, merged
 from sentra.metrics.services import Health, Services
@@ -324,7 +324,7 @@ class Metrics:
             self._cell("sentra_entra_keys_age_seconds").set(age)
         cpu, self._cpu = self._cpu, time.process_time()
         self._cell("sentra_cpu_seconds_total").inc(self._cpu - cpu)
-        self._cell("sentra_resident_memory_bytes").set(_resident_bytes())
+        self._cell("sentra_resident_memory_bytes").set(resident_bytes())
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and body with the totals of all workers, in OpenMetrics if ``accept`` names it."""
@@ -392,8 +392,3 @@ def _uptime(definition: Definition, start: Metric | None) -> Iterable[Metric]:
 
 def _now() -> float:
     return datetime.now(UTC).timestamp()
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * resource.getpagesize()

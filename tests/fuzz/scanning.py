@@ -13,12 +13,13 @@ from zlib import crc32
 import yaml
 
 from sentra import assembly
+from sentra.allowance import no_clock
 from sentra.config import Settings, load_settings
 from sentra.engine import Database
 from sentra.errors import ConfigError
 from sentra.findings import SOURCES, Finding, Span
 from sentra.inspection import Inspection, Segment
-from sentra.locate import Compiled, no_clock
+from sentra.locate import Compiled
 from sentra.normalize import DECODERS, Meter, run_views
 from sentra.operator_rules import domain_rules, keyword_rules, policy_rules
 from sentra.plugins import BUILTIN

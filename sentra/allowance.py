@@ -1,0 +1,93 @@
+"""How much work one request may ask of the confirm stage: no deadline ends a search, so work is paid for before it."""
+
+from collections.abc import Callable
+
+LEAST_ALLOWANCE = 4 << 20
+PASSES = 1024
+SEARCH_COST = 256
+CONFIRM_SECONDS, CONFIRM_GROWTH = 0.3, 6 << 20
+COLLECT_SECONDS = 0.1
+CPU_CHECK_EVERY = 8
+UNTIMED = 256 << 10
+WINDOW = 4 << 10  # bytes; the most that is searched at once, where a pattern lets a text be parted
+
+
+class Exceeded(Exception):
+    """A request asks for more confirm work than any honest one; what it hides cannot be told."""
+
+
+class Late(Exception):
+    """The request's time budget is used up."""
+
+
+class Allowance:
+    """How much confirm work a request may cost: bytes searched with a charge for every second look, and processor time.
+
+    ``expired`` tells whether the request's time is up; ``cpu`` is a clock of processor time, in seconds. Work is bounded
+    well before the deadline, so that padding ends in a finding and not in whatever a late verdict is.
+    """
+
+    __slots__ = (
+        "_cpu",
+        "_most",
+        "_since",
+        "_size",
+        "_spent",
+        "_takes",
+        "_timed",
+        "confirms",
+        "expired",
+        "failed",
+        "left",
+    )
+
+    def __init__(self, size: int, expired: Callable[[], bool], cpu: Callable[[], float]):
+        self._size, self._cpu = size, cpu
+        self.confirms = self._takes = 0
+        self.failed: dict[str, str] = {}
+        self.renew(expired, CONFIRM_SECONDS * (1 + size / CONFIRM_GROWTH))
+
+    def renew(self, expired: Callable[[], bool], most: float) -> None:
+        """Start afresh with a new time budget, of which ``most`` seconds may be processor time."""
+        self._most = most
+        self.left = max(LEAST_ALLOWANCE, PASSES * self._size)
+        self._timed = self.left - UNTIMED
+        self.expired = expired
+        self._spent = 0.0
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """Processor time counts from now, once there was some work: to ask for it costs as much as a search."""
+        self._since = self._cpu() if self.left < self._timed else None
+
+    def end(self) -> None:
+        """Processor time counts until now."""
+        if self._since is not None:
+            self._spent += self._cpu() - self._since
+
+    def take(self, size: int) -> None:
+        """Pay for a search over ``size`` bytes. Raises ``Exceeded`` when nothing is left, ``Late`` out of time."""
+        self.left -= size + SEARCH_COST
+        self._takes += 1
+        if size >= WINDOW:
+            self._timed = self.left + 1  # one such search can take long: time counts from here
+        if self.left < 0 or ((size >= WINDOW or self._takes % CPU_CHECK_EVERY == 0) and self._worn()):
+            self.left = -1  # what is exceeded stays so: no rule after this one gets a share
+            raise Exceeded
+        if self.expired():
+            raise Late
+
+    def _worn(self) -> bool:
+        if self._since is None and self.left < self._timed:
+            self._since = self._cpu()
+        return self._since is not None and self._spent + self._cpu() - self._since > self._most
+
+
+def never() -> bool:
+    """For work without a deadline."""
+    return False
+
+
+def no_clock() -> float:
+    """For work without a bound on processor time."""
+    return 0.0

@@ -1,0 +1,90 @@
+"""Work is paid for, and what is exceeded stays so."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sentra.allowance import (
+    CONFIRM_SECONDS,
+    CPU_CHECK_EVERY,
+    LEAST_ALLOWANCE,
+    SEARCH_COST,
+    UNTIMED,
+    WINDOW,
+    Allowance,
+    Exceeded,
+    Late,
+    never,
+    no_clock,
+)
+
+
+class Clock:
+    """Seconds of processor time that only pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.now
+
+
+def exceeds(work: Callable[[], None]) -> bool:
+    try:
+        work()
+    except Exceeded:
+        return True
+    return False
+
+
+def test_bytes_and_searches_are_paid_for() -> None:
+    allowance = Allowance(10, never, no_clock)
+    allowance.take(1000)
+    assert allowance.left == LEAST_ALLOWANCE - 1000 - SEARCH_COST
+    with pytest.raises(Exceeded):
+        allowance.take(allowance.left)
+    assert exceeds(lambda: allowance.take(0))
+
+
+def test_out_of_time_is_late_and_not_exceeded() -> None:
+    with pytest.raises(Late):
+        Allowance(10, lambda: True, no_clock).take(0)
+
+
+def test_small_work_is_not_timed() -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    for _ in range(UNTIMED // (2 * SEARCH_COST)):
+        allowance.take(1)
+    assert not clock.asked
+
+
+def test_processor_time_is_bounded_once_there_was_some_work() -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    for _ in range(UNTIMED // SEARCH_COST + CPU_CHECK_EVERY):
+        allowance.take(0)
+    clock.now += CONFIRM_SECONDS * 1.1
+    assert any(exceeds(lambda: allowance.take(0)) for _ in range(CPU_CHECK_EVERY))
+
+
+def test_one_large_search_is_enough_to_be_timed_and_each_is_looked_at() -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    allowance.take(WINDOW)
+    clock.now += CONFIRM_SECONDS * 1.1
+    assert exceeds(lambda: allowance.take(WINDOW))
+
+
+def test_time_outside_begin_and_end_does_not_count() -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    allowance.take(WINDOW)
+    allowance.end()
+    clock.now += CONFIRM_SECONDS * 2
+    allowance.begin()
+    allowance.take(WINDOW)
+    clock.now += CONFIRM_SECONDS * 1.1
+    assert exceeds(lambda: allowance.take(WINDOW))
