@@ -1,4 +1,4 @@
-"""How much work one request may ask of the confirm stage: no deadline ends a search, so work is paid for before it."""
+"""How much work one request may ask of the scan and of the confirm stage: no deadline ends a search that has begun."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,39 @@ LEAST_ALLOWANCE = 4 << 20
 PASSES = 1024
 SEARCH_COST = 256
 CONFIRM_SECONDS, CONFIRM_GROWTH = 0.3, 6 << 20
+SCAN_SECONDS = 0.3
+LEAST_CONFIRM_SECONDS, SCAN_AND_CONFIRM_SECONDS = 0.1, 0.5
 COLLECT_SECONDS = 0.1
 CPU_CHECK_EVERY = 8
 UNTIMED = 256 << 10
 WINDOW = 4 << 10  # bytes; the most that is searched at once, where a pattern lets a text be parted
+
+
+class ScanTime:
+    """Processor time of one request's scan. ``cpu`` is a clock of it, in seconds.
+
+    A text is scanned as one while that is ``fair``; what takes longer is scanned in pieces, until the time is ``over``.
+    """
+
+    __slots__ = ("_began", "_cpu")
+
+    def __init__(self, cpu: Callable[[], float]):
+        self._cpu, self._began = cpu, cpu()
+
+    @property
+    def spent(self) -> float:
+        """Seconds until now."""
+        return self._cpu() - self._began
+
+    @property
+    def fair(self) -> bool:
+        """Whether as much again may be spent."""
+        return self.spent <= SCAN_SECONDS / 2
+
+    @property
+    def over(self) -> bool:
+        """Whether the scan has to end."""
+        return self.spent > SCAN_SECONDS
 
 
 class Exceeded(Exception):
@@ -55,6 +84,10 @@ class Allowance:
         self.expired = expired
         self._spent = 0.0
         self._since: float | None = None
+
+    def scanned(self, seconds: float) -> None:
+        """Make less time of confirming after a scan that took long: both have to end before the deadline."""
+        self._most = min(self._most, max(LEAST_CONFIRM_SECONDS, SCAN_AND_CONFIRM_SECONDS - seconds))
 
     def begin(self) -> None:
         """Processor time counts from now, once there was some work: to ask for it costs as much as a search."""

@@ -293,9 +293,9 @@ def _next_word(buffer: bytes, start: int, end: int) -> int:
     return min((word.end() if word else start) + 1, end) if end > start else start + 1
 
 
-def exceeded(rule: Rule, span: Span) -> Finding:
+def exceeded(rule: Rule, span: Span, reason: str = "") -> Finding:
     """What candidates of ``rule`` are that cannot be told apart in the time allowed, however weak the rule."""
-    found = finding(rule, span, "", f"{rule.title}: too many candidates to tell apart")
+    found = finding(rule, span, "", reason or f"{rule.title}: too many candidates to tell apart")
     return structs.replace(found, strength="strong")
 
 

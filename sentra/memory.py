@@ -16,7 +16,7 @@ from sentra.scanner import Scanner
 log = logging.getLogger("sentra.memory")
 
 ROOM = 256 << 20  # bytes that a worker may grow before patterns are made to forget
-SECONDS = 0.02  # of compiling at a time, as requests wait for it
+SECONDS = 0.05  # of compiling at a time, as requests wait for it
 
 
 def resident_bytes() -> int:

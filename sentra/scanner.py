@@ -14,40 +14,63 @@ from typing import Any
 import re2
 
 from sentra import ruleset
-from sentra.allowance import COLLECT_SECONDS, Allowance, never, no_clock
+from sentra.allowance import COLLECT_SECONDS, Allowance, ScanTime, never, no_clock
 from sentra.engine import Database
 from sentra.errors import EngineError
 from sentra.findings import SOURCES, Finding, Source
 from sentra.inspection import Inspection, Segment, inspect_views
-from sentra.locate import Compiled, locate, locate_beside, weighed
+from sentra.locate import Compiled, exceeded, locate, locate_beside, weighed
 from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
 
+LONG = 256 << 10  # bytes; what scanning less costs is little beside a request's time, whatever it holds
+TOO_LONG = "The text takes too long to scan"
+PIECE, OVERLAP = 64 << 10, 4 << 10  # bytes
 WORTH_PARTING = 2048  # bytes; less is scanned faster as one than in the pieces that a plugin reads
+
+
+TIMELESS = ScanTime(no_clock)
 
 
 class _Part:
     """The rules of the plugins that read ``sources``, and the gates, in one database; ``numbers`` name its patterns."""
 
-    __slots__ = ("_database", "_numbers", "sources")
+    __slots__ = ("_database", "numbers", "sources")
 
     def __init__(
         self, sources: tuple[Source, ...], numbers: Sequence[int], patterns: Sequence[str], cache_folder: str | None
     ):
-        self.sources, self._numbers = sources, numbers
+        self.sources, self.numbers = sources, numbers
         self._database = Database(patterns, cache_folder)
 
     def scan(self, buffer: bytes) -> list[int]:
-        return [self._numbers[fired] for fired in self._database.scan(buffer)]
+        return [self.numbers[fired] for fired in self._database.scan(buffer)]
 
-    def scan_layer(self, layer: Inspection) -> list[int]:
+    def scan_layer(self, layer: Inspection, time: ScanTime) -> list[int]:
         buffer = layer.buffer
         if len(buffer) < WORTH_PARTING:
             return self.scan(buffer)
         fired: list[int] = []
         for first, last in layer.ranges_of(self.sources):
             low, high = layer.bounds(first, last)
-            fired += self.scan(buffer[low:high])
+            fired += self.scan(buffer[low:high]) if len(buffer) <= LONG else self._scan_long(buffer[low:high], time)
+            if time.over:
+                break
         return fired
+
+    def _scan_long(self, buffer: bytes, time: ScanTime) -> list[int]:
+        """The same for a long text: no deadline ends a scan, and a text made for it takes 1 us for a byte.
+
+        It is scanned in pieces until the time is over. If that was quick it is scanned again as one, for what is wider
+        than the overlap of two pieces.
+        """
+        if len(buffer) <= PIECE:
+            return self.scan(buffer)
+        fired: list[int] = []
+        for start in range(0, len(buffer), PIECE):
+            fired += self.scan(_whole_characters(buffer, start, start + PIECE + OVERLAP))
+            if time.over:
+                return fired
+        return fired + self.scan(buffer) if time.fair else fired
 
 
 class Scanner:
@@ -75,9 +98,17 @@ class Scanner:
         """Numbers of the rules and decoders whose pattern fires somewhere in ``buffer``."""
         return {number for part in self._parts for number in part.scan(buffer)}
 
-    def fired(self, layer: Inspection) -> set[int]:
-        """The same for the texts of ``layer``, each scanned for the rules of the plugins that read its source."""
-        fired = {number for part in self._parts for number in part.scan_layer(layer)}
+    def fired(self, layer: Inspection, time: ScanTime = TIMELESS) -> set[int]:
+        """The same for the texts of ``layer``, each scanned for the rules of the plugins that read its source.
+
+        When the scan's time is over some rule has fired, as too much to tell apart is a finding.
+        """
+        fired: set[int] = set()
+        for part in self._parts:
+            fired.update(part.scan_layer(layer, time))
+            if time.over:
+                rules = [number for number in fired if number < self._gate_base]
+                return fired | {min(rules or part.numbers, key=self._rank)}
         fired.update(number for number in self._weighed if weighed(layer, self.rules[number]))
         return fired
 
@@ -115,13 +146,17 @@ class Scanner:
 
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
+        time = ScanTime(self.cpu) if len(inspection.buffer) > PIECE else TIMELESS
         scanned = Scanned(self, inspection, expired)
         layer, meter = inspection, Meter(len(inspection.buffer))
         seen: set[tuple[str, str]] = set()
         for depth in range(MAX_DEPTH + 1):
-            fired = self.fired(layer)
+            fired = self.fired(layer, time)
             scanned.bytes += len(layer.buffer)
             scanned.add(layer, [number for number in fired if number < self._gate_base])
+            if time.over:
+                scanned.cut(layer, min(fired, key=self._rank))
+                break
             touched = self._touched(layer, [n - self._gate_base for n in fired if n >= self._gate_base])
             if not touched:
                 break
@@ -133,7 +168,14 @@ class Scanner:
                 break
             scanned.views += len(layer.segments)
         scanned.views_cut = meter.cut
+        scanned.allowance.scanned(time.spent)
         return scanned
+
+    def _rank(self, number: int) -> tuple[bool, int]:
+        """Rules that block by themselves come first, in their order."""
+        rule = self.rules[number].rule if number < self._gate_base else None
+        strong = rule is not None and rule.strength == "strong" and rule.maturity == "stable" and rule.tool is None
+        return not strong, number
 
     def _touched(self, layer: Inspection, gates: Sequence[int]) -> dict[int, list[Decoder]]:
         """The decoders that each segment, by number, gives work to, in the order of ``DECODERS``."""
@@ -146,6 +188,15 @@ class Scanner:
                 if "\x00" in segment.text:
                     found.setdefault(index, set()).add(DECODERS[0].pattern)
         return {index: [decoder for decoder in DECODERS if decoder.pattern in found[index]] for index in sorted(found)}
+
+
+def _whole_characters(buffer: bytes, low: int, high: int) -> bytes:
+    """``buffer`` from ``low`` to ``high``, and what is missing of the characters there: the engine wants valid UTF-8."""
+    while low > 0 and buffer[low] & 0xC0 == 0x80:
+        low -= 1
+    while high < len(buffer) and buffer[high] & 0xC0 == 0x80:
+        high += 1
+    return buffer[low:high]
 
 
 def _most_searched(compiled: Compiled) -> int:
@@ -208,6 +259,12 @@ class Scanned:
         self._scanner = scanner
         self._layers: list[Inspection] = []
         self._by_plugin: dict[str, list[tuple[Inspection, Compiled]]] = {}
+        self._cut: Finding | None = None
+
+    def cut(self, layer: Inspection, number: int) -> None:
+        """Note that ``layer`` was too much to scan in the time allowed, as a finding of rule ``number``."""
+        first = layer.segments[0]
+        self._cut = exceeded(self._scanner.rules[number].rule, layer.span(first, first.start, first.end), TOO_LONG)
 
     def renew(self) -> None:
         """Allow the work of looking at everything once more, briefly: the decision stands, and others wait for theirs."""
@@ -232,6 +289,8 @@ class Scanned:
 
         ``tool`` is the id and name that policies match on.
         """
+        if self._cut is not None and self._cut.plugin == plugin:
+            yield self._cut
         for layer, compiled in self._by_plugin.get(plugin, ()):
             rule = compiled.rule
             if (ids is None or rule.id in ids) and (rule.tool is None or _matches(rule.tool, tool)):

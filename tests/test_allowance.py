@@ -8,6 +8,8 @@ from sentra.allowance import (
     CONFIRM_SECONDS,
     CPU_CHECK_EVERY,
     LEAST_ALLOWANCE,
+    LEAST_CONFIRM_SECONDS,
+    SCAN_AND_CONFIRM_SECONDS,
     SEARCH_COST,
     UNTIMED,
     WINDOW,
@@ -88,3 +90,22 @@ def test_time_outside_begin_and_end_does_not_count() -> None:
     allowance.take(WINDOW)
     clock.now += CONFIRM_SECONDS * 1.1
     assert exceeds(lambda: allowance.take(WINDOW))
+
+
+@pytest.mark.parametrize(
+    ("scan", "most"),
+    [
+        (0.0, CONFIRM_SECONDS),
+        (SCAN_AND_CONFIRM_SECONDS - 0.2, 0.2),
+        (SCAN_AND_CONFIRM_SECONDS, LEAST_CONFIRM_SECONDS),
+        (5.0, LEAST_CONFIRM_SECONDS),
+    ],
+)
+@pytest.mark.parametrize("beside", [-0.01, 0.01])
+def test_a_long_scan_leaves_less_for_what_follows(scan: float, most: float, beside: float) -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    allowance.scanned(scan)
+    allowance.take(WINDOW)
+    clock.now += most + beside
+    assert exceeds(lambda: allowance.take(WINDOW)) == (beside > 0)
