@@ -13,6 +13,7 @@ from bench.requests import Case
 from bench.rows import Row
 from bench.setup import assembled
 from sentra import wire
+from sentra.allowance import ScanTime, no_clock
 from sentra.app import answer
 from sentra.assembly import Assembly, cache_folder
 from sentra.config import Settings, load_settings
@@ -74,7 +75,7 @@ def steps(assembly: Assembly, recorder: Recorder, metrics: Metrics, body: bytes)
     return {
         "decode": lambda: wire.decode_request(body),
         "segment": lambda: inspect(request),
-        "engine": lambda: pipeline.scanner.fired(inspection),
+        "engine": lambda: pipeline.scanner.fired(inspection, ScanTime(no_clock)),
         "lexicon": lambda: shipped("exfil", "orders").passages(inspection.buffer, (-1, len(body)), LEAST),
         "scan": lambda: pipeline.scanner.scan(inspection),
         "confirm": confirm,
@@ -92,7 +93,11 @@ def literals_row(case: Case, pairs: int = 7) -> Row:
     every = Scanner(patterns, folder)
     literal = Scanner([compiled for compiled in patterns if needs_literal(database_pattern(compiled.rule))], folder)
     values = tuple(
-        round(cost(lambda: every.fired(layer), 1)[0] / cost(lambda: literal.fired(layer), 1)[0], 3)
+        round(
+            cost(lambda: every.fired(layer, ScanTime(no_clock)), 1)[0]
+            / cost(lambda: literal.fired(layer, ScanTime(no_clock)), 1)[0],
+            3,
+        )
         for _ in range(pairs)
     )
     return Row(name=f"scan/over-literals/{case.label}", unit="x", value=median(values), values=values)

@@ -113,6 +113,15 @@ def _fullwidth(size: int) -> str:
     return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in ordinary(size // 3))
 
 
+def _half_orders(size: int) -> str:
+    """Words of an order to a model without its verb, in any order: each leads a pattern to another state."""
+    dice, words = (
+        random.Random(SEED),
+        ["предыдущие", "исходные", "прежние", "ранние", "все", "свои", "инструкции", "правила", "указания", "команды"],
+    )
+    return " ".join(dice.choices(words, k=size // 16))
+
+
 def _ending(words: str) -> Callable[[int], str]:
     """Ordinary text that ends with ``words``."""
     return lambda size: f"{ordinary(size - len(words) - 1)} {words}"
@@ -138,6 +147,8 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "equals": _repeat("key="),
     "spaces": _repeat(" "),
     "letters": _repeat("A"),
+    "half-orders": _half_orders,
+    "order-words": _repeat("ignorere dine instruktioner systemprompt overse opsummer skriv forrige systembesked "),
     "words": _repeat("ignore the noise and read all previous notes "),
     "random-words": _random_words,
     "cyrillic": _repeat("Отчёт готов, совещание переносится на вторник. "),

@@ -15,20 +15,23 @@ WINDOW = 4 << 10  # bytes; the most that is searched at once, where a pattern le
 
 
 class ScanTime:
-    """Processor time of one request's scan. ``cpu`` is a clock of it, in seconds.
+    """Processor time that the scan of one request took; ``cpu`` is a clock of it, in seconds.
 
-    A text is scanned as one while that is ``fair``; what takes longer is scanned in pieces, until the time is ``over``.
+    A long text is scanned as one if that is ``fair``; one that takes longer only in pieces, until the time is ``over``.
     """
 
-    __slots__ = ("_began", "_cpu")
+    __slots__ = ("_cpu", "spent")
 
     def __init__(self, cpu: Callable[[], float]):
-        self._cpu, self._began = cpu, cpu()
+        self._cpu = cpu
+        self.spent = 0.0
 
-    @property
-    def spent(self) -> float:
-        """Seconds until now."""
-        return self._cpu() - self._began
+    def timed(self, scan: Callable[[bytes], list[int]], buffer: bytes) -> list[int]:
+        """What ``scan`` finds in ``buffer``, with its time noted."""
+        began = self._cpu()
+        found = scan(buffer)
+        self.spent += self._cpu() - began
+        return found
 
     @property
     def fair(self) -> bool:

@@ -28,9 +28,6 @@ PIECE, OVERLAP = 64 << 10, 4 << 10  # bytes
 WORTH_PARTING = 2048  # bytes; less is scanned faster as one than in the pieces that a plugin reads
 
 
-TIMELESS = ScanTime(no_clock)
-
-
 class _Part:
     """The rules of the plugins that read ``sources``, and the gates, in one database; ``numbers`` name its patterns."""
 
@@ -52,9 +49,10 @@ class _Part:
         fired: list[int] = []
         for first, last in layer.ranges_of(self.sources):
             low, high = layer.bounds(first, last)
-            fired += self.scan(buffer[low:high]) if len(buffer) <= LONG else self._scan_long(buffer[low:high], time)
-            if time.over:
-                break
+            if len(buffer) <= PIECE:
+                fired += self.scan(buffer[low:high])
+            elif not time.over:
+                fired += self._scan_long(buffer[low:high], time)
         return fired
 
     def _scan_long(self, buffer: bytes, time: ScanTime) -> list[int]:
@@ -63,14 +61,15 @@ class _Part:
         It is scanned in pieces until the time is over. If that was quick it is scanned again as one, for what is wider
         than the overlap of two pieces.
         """
-        if len(buffer) <= PIECE:
-            return self.scan(buffer)
         fired: list[int] = []
-        for start in range(0, len(buffer), PIECE):
-            fired += self.scan(_whole_characters(buffer, start, start + PIECE + OVERLAP))
-            if time.over:
+        if len(buffer) > LONG:
+            for start in range(0, len(buffer), PIECE):
+                fired += time.timed(self.scan, _whole_characters(buffer, start, start + PIECE + OVERLAP))
+                if time.over:
+                    return fired
+            if not time.fair:
                 return fired
-        return fired + self.scan(buffer) if time.fair else fired
+        return fired + time.timed(self.scan, buffer)
 
 
 class Scanner:
@@ -98,7 +97,7 @@ class Scanner:
         """Numbers of the rules and decoders whose pattern fires somewhere in ``buffer``."""
         return {number for part in self._parts for number in part.scan(buffer)}
 
-    def fired(self, layer: Inspection, time: ScanTime = TIMELESS) -> set[int]:
+    def fired(self, layer: Inspection, time: ScanTime) -> set[int]:
         """The same for the texts of ``layer``, each scanned for the rules of the plugins that read its source.
 
         When the scan's time is over some rule has fired, as too much to tell apart is a finding.
@@ -146,8 +145,8 @@ class Scanner:
 
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
-        time = ScanTime(self.cpu) if len(inspection.buffer) > PIECE else TIMELESS
-        scanned = Scanned(self, inspection, expired)
+        scanned, time = Scanned(self, inspection, expired), ScanTime(self.cpu)
+        began = self.cpu() if len(inspection.buffer) > PIECE else None
         layer, meter = inspection, Meter(len(inspection.buffer))
         seen: set[tuple[str, str]] = set()
         for depth in range(MAX_DEPTH + 1):
@@ -168,7 +167,8 @@ class Scanner:
                 break
             scanned.views += len(layer.segments)
         scanned.views_cut = meter.cut
-        scanned.allowance.scanned(time.spent)
+        if began is not None:
+            scanned.allowance.scanned(self.cpu() - began)
         return scanned
 
     def _rank(self, number: int) -> tuple[bool, int]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sentra import ruleset
+from sentra.allowance import ScanTime, no_clock
 from sentra.app import App, create_app
 from sentra.calls import JSON
 from sentra.config import load_settings
@@ -184,7 +185,7 @@ class Service:
         """Numbers of the rules and decoders that fire in the text of the last request."""
         if self.context is None:
             return []
-        return sorted(self.pipeline.scanner.fired(self.context.scanned.inspection))
+        return sorted(self.pipeline.scanner.fired(self.context.scanned.inspection, ScanTime(no_clock)))
 
 
 @cache
