@@ -65,7 +65,7 @@ def assemble(settings: Settings, clock: Clock = time.monotonic) -> Assembly:
         with collecting(problems):
             external[name] = _external(definition, settings, clock)
     raise_all(problems)
-    scanner = Scanner(compiled, str(cache_folder(settings)), time.thread_time)
+    scanner = Scanner(compiled, str(cache_folder(settings)), time.thread_time, settings.known_texts)
     pipeline = Pipeline(
         scanner,
         [

@@ -11,7 +11,8 @@ from sentra.locate import Compiled
 from sentra.plugins import BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Case, Combination, Pack, Rule
-from sentra.scanner import Scanned, Scanner
+from sentra.scanned import Scanned
+from sentra.scanner import Scanner
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
 
 

@@ -103,6 +103,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_text_chars: Annotated[int, Meta(ge=1000)] = _setting(
         2_097_152, "SENTRA_MAX_TEXT_CHARS", "Most text in a request, values and object keys, in characters."
     )
+    known_texts: Annotated[int, Meta(ge=0)] = _setting(
+        40_000,
+        "SENTRA_KNOWN_TEXTS",
+        "Texts without any finding that each worker knows again, by hash, and does not scan again; 0 scans all.",
+    )
     on_oversize: Literal["error", "allow", "block"] = _setting(
         "error",
         "SENTRA_ON_OVERSIZE",

@@ -7,7 +7,7 @@ Few requests hold anything that a rule may have found, so at first only texts ar
 ``Segment`` objects are made when they are asked for; paths by walking through the request again in the same order.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -83,6 +83,15 @@ class Inspection:
             self._ranges = _ranges(self.segments)
         return self._ranges
 
+    @property
+    def texts(self) -> list[str]:
+        """The texts of a request's own segments; none of views."""
+        return self.segments.texts if isinstance(self.segments, _Segments) else []
+
+    def excerpt(self, numbers: list[int]) -> "Inspection":
+        """Some of a request's own texts, for scanning: paths and names are those of the whole alone."""
+        return Inspection(self.segments.excerpt(numbers)) if isinstance(self.segments, _Segments) else self
+
     def ranges_of(self, sources: tuple[Source, ...]) -> list[tuple[int, int]]:
         """The ranges of ``sources`` in the order in which they stand, as one where they touch."""
         chosen = self._chosen.get(sources)
@@ -145,16 +154,16 @@ class _Layout:
 class _Segments(Sequence[Segment]):
     """A request's segments, each made when it is asked for."""
 
-    __slots__ = ("_made", "_names", "_paths", "_request", "_texts", "ends", "layout")
+    __slots__ = ("_made", "_names", "_paths", "_request", "ends", "layout", "texts")
 
     def __init__(self, request: AnalyzeRequest, texts: list[str], names: list[str], ends: list[int]):
-        self._request, self._texts, self._names, self.ends = request, texts, names, ends
+        self._request, self.texts, self._names, self.ends = request, texts, names, ends
         self._made: dict[int, Segment] = {}
         self._paths: _Paths | None = None
         self.layout = _Layout(texts)
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.texts)
 
     @overload
     def __getitem__(self, index: int) -> Segment: ...
@@ -172,6 +181,11 @@ class _Segments(Sequence[Segment]):
     def __iter__(self) -> Iterator[Segment]:
         return (self[number] for number in range(len(self)))
 
+    def excerpt(self, numbers: list[int]) -> "_Segments":
+        texts = [self.texts[number] for number in numbers]
+        names = [self._names[number] for number in numbers]
+        return _Segments(self._request, texts, names, [bisect_left(numbers, end) for end in self.ends])
+
     def _make(self, number: int) -> Segment:
         source = SOURCES[bisect_right(self.ends, number)]
         name, starts = self._names[number], self.layout.starts
@@ -179,7 +193,7 @@ class _Segments(Sequence[Segment]):
         end = starts[number + 1] - len(SEPARATOR)
         if self._paths is None:
             self._paths = _Paths(self._request)
-        return Segment(source, partial(self._paths.of, number), self._texts[number], skip, starts[number], end)
+        return Segment(source, partial(self._paths.of, number), self.texts[number], skip, starts[number], end)
 
 
 class _Paths:

@@ -71,6 +71,10 @@ class Passage(NamedTuple):
     start: int
     end: int
 
+    def moved(self, offset: int) -> "Passage":
+        """The same, ``offset`` bytes further on."""
+        return Passage(self.score, self.start + offset, self.end + offset)
+
 
 def apart(passages: Iterable[Passage]) -> list[Passage]:
     """The best of those that overlap, in the order of the text."""
@@ -123,6 +127,8 @@ class Lexicon:
         Words that begin up to the first of ``turns`` are the user's, from the second on a tool's description's, between
         them data's. A text's end begins where the text ends.
         """
+        if not buffer:
+            return []
         keys, starts, ends, texts = _keys(buffer)
         if len(keys) < 2:
             return []

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from sentra import lexicon, ruleset
 from sentra.allowance import WINDOW, Allowance, Exceeded
-from sentra.confirm import Confirm, Hit, labels
+from sentra.confirm import READS_OTHERS, Confirm, Hit, labels
 from sentra.findings import Finding, Source, Span
 from sentra.inspection import Inspection, Path, Segment
 from sentra.lexicon import KINDS, LEAST
@@ -96,6 +96,12 @@ class Compiled:
         match = pattern.search(buffer, low, high)
         allowance.take((match.end() if match else high) - low)
         return match
+
+    @property
+    def by_text_alone(self) -> bool:
+        """Whether what it finds in a text depends on nothing but the text: neither on its path nor on other texts."""
+        names = {spec.removeprefix("not ").partition(":")[0] for spec in self.rule.confirm}
+        return self.rule.arg is None and READS_OTHERS.isdisjoint(names)
 
     @property
     def needs_names(self) -> bool:
@@ -189,16 +195,21 @@ def locate_beside(
 
 def weighed(layer: Inspection, compiled: Compiled) -> list[lexicon.Passage]:
     """The passages of ``layer`` that score enough for a rule with a lexicon, in the sources that it reads."""
+    passages = [passage for passage in worded(layer, compiled) if passage.score >= compiled.rule.least]
+    if not passages:
+        return []
+    reads = [layer.bounds(*at) for at in layer.ranges_of(compiled.sources)]
+    return lexicon.apart(passage for passage in passages if any(low <= passage.start < high for low, high in reads))
+
+
+def worded(layer: Inspection, compiled: Compiled) -> list[lexicon.Passage]:
+    """The passages of ``layer`` that are anything to the lexicon of a rule."""
     if compiled.lexicon is None:
         return []
     name = compiled.rule.lexicon
     if name not in layer.passages:
         layer.passages[name] = compiled.lexicon.passages(layer.buffer, _turns(layer), LEAST)
-    passages = [passage for passage in layer.passages[name] if passage.score >= compiled.rule.least]
-    if not passages:
-        return []
-    reads = [layer.bounds(*at) for at in layer.ranges_of(compiled.sources)]
-    return lexicon.apart(passage for passage in passages if any(low <= passage.start < high for low, high in reads))
+    return layer.passages[name]
 
 
 def _turns(layer: Inspection) -> tuple[int, int]:

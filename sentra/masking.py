@@ -19,7 +19,7 @@ from sentra.entra import is_guid
 from sentra.findings import Finding, Source, Span, mask
 from sentra.inspection import Segment
 from sentra.normalize import DECODERS
-from sentra.scanner import Scanned
+from sentra.scanned import Scanned
 from sentra.wire import AnalyzeRequest
 
 MAX_VALUES = 500

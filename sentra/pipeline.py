@@ -13,7 +13,8 @@ from sentra.allowance import Late
 from sentra.findings import Decision, Finding, Mode, Source, Verdict, mask
 from sentra.inspection import Inspection, Segment, inspect
 from sentra.plugins import Context, External, Plugin
-from sentra.scanner import Scanned, Scanner
+from sentra.scanned import Scanned
+from sentra.scanner import Scanner
 from sentra.wire import AnalyzeRequest
 
 Clock = Callable[[], float]

@@ -6,24 +6,23 @@ a false "no"; what a rule found is decided by ``locate`` alone, in linear time u
 finding, not silence.
 """
 
-import sys
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import re2
 
 from sentra import ruleset
-from sentra.allowance import COLLECT_SECONDS, Allowance, ScanTime, never, no_clock
+from sentra.allowance import Allowance, ScanTime, never, no_clock
 from sentra.engine import Database
 from sentra.errors import EngineError
-from sentra.findings import SOURCES, Finding, Source
+from sentra.findings import SOURCES, Source
 from sentra.inspection import Inspection, Segment, inspect_views
-from sentra.locate import Compiled, exceeded, locate, locate_beside, weighed
+from sentra.known import NOTHING, TOO_MUCH, Known, LedTo, Met
+from sentra.locate import Compiled, locate, weighed
 from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
+from sentra.scanned import Scanned
 
 LONG = 256 << 10  # bytes; what scanning less costs is little beside a request's time, whatever it holds
-TOO_LONG = "The text takes too long to scan"
 PIECE, OVERLAP = 64 << 10, 4 << 10  # bytes
 WORTH_PARTING = 2048  # bytes; less is scanned faster as one than in the pieces that a plugin reads
 
@@ -76,12 +75,20 @@ class Scanner:
     """All rules of all plugins in few databases, and the decoders' patterns with them.
 
     ``rules`` are in no particular order; a rule's number is its place in it, whether it is scanned for or a companion.
+    Up to ``known_texts`` texts of requests are known again.
     """
 
-    def __init__(self, rules: Sequence[Compiled], cache_folder: str | None = None, cpu: Callable[[], float] = no_clock):
-        self.rules, self.cpu = tuple(rules), cpu
+    def __init__(
+        self,
+        rules: Sequence[Compiled],
+        cache_folder: str | None = None,
+        cpu: Callable[[], float] = no_clock,
+        known_texts: int = 0,
+    ):
+        self.rules, self.cpu, self._known = tuple(rules), cpu, Known(known_texts)
         self.companions = {compiled.rule.id: compiled for compiled in self.rules if compiled.rule.companion}
         self._weighed = [number for number, compiled in enumerate(self.rules) if not compiled.rule.pattern]
+        self._lexicons = {self.rules[number].rule.lexicon: self.rules[number] for number in self._weighed}
         self._gate_base = len(self.rules)
         self._gates = tuple(dict.fromkeys(decoder.pattern for decoder in DECODERS))
         self._parts = [self._part(sources, numbers, cache_folder) for sources, numbers in _by_sources(self.rules)]
@@ -110,6 +117,64 @@ class Scanner:
                 return fired | {min(rules or part.numbers, key=self._rank)}
         fired.update(number for number in self._weighed if weighed(layer, self.rules[number]))
         return fired
+
+    def _fired_anew(self, layer: Inspection, time: ScanTime) -> set[int]:
+        """As ``fired`` for a request's own texts; those that are known are not scanned again."""
+        met = self._known.meet(layer.texts, layer.ranges.items())
+        if met is None:
+            return self.fired(layer, time)
+        if len(met.unknown) < len(layer.texts):
+            excerpt = layer.excerpt(met.unknown)
+            fired = self.fired(excerpt, time)
+            self._bring_together(layer, met, excerpt)
+            for _, led_to in met.known:
+                fired.update(led_to.fired)
+            fired.update(number for number in self._weighed if weighed(layer, self.rules[number]))
+        else:
+            fired = self.fired(layer, time)
+        if met.again and not time.over:
+            nothing = not fired and not any(layer.passages.values())
+            for key, number in met.again:
+                alone = layer.excerpt([number])
+                self._known.learn(
+                    key, NOTHING if nothing else self._led_to(alone) if len(alone.buffer) <= PIECE else TOO_MUCH
+                )
+        return fired
+
+    def _bring_together(self, layer: Inspection, met: Met, excerpt: Inspection) -> None:
+        """The passages of known texts and of the others in ``excerpt``, as passages of ``layer``."""
+        for name in self._lexicons:
+            layer.passages[name] = [
+                passage.moved(layer.bounds(number, number + 1)[0])
+                for number, led_to in met.known
+                for lexicon, passage in led_to.passages
+                if lexicon == name
+            ]
+            for passage in excerpt.passages[name]:
+                place = excerpt.segment_at(passage.start)
+                offset = (
+                    layer.bounds(met.unknown[place], met.unknown[place] + 1)[0] - excerpt.bounds(place, place + 1)[0]
+                )
+                layer.passages[name].append(passage.moved(offset))
+
+    def _led_to(self, alone: Inspection) -> LedTo:
+        """What one text leads to; nothing if no rule can have a finding in it nor in any view of it."""
+        scanned, time = self._scanned(alone, never), ScanTime(self.cpu)
+        fired = self.fired(alone, time)
+        self._go_through(scanned, fired, Meter(len(alone.buffer)), time)
+        if time.over:
+            return TOO_MUCH
+        finds = {n for n in fired if n < self._gate_base and self._may_find(alone, self.rules[n], scanned)}
+        passages = tuple((name, passage) for name in self._lexicons for passage in alone.passages[name])
+        views = scanned.views_cut or any(self._may_find(layer, rule, scanned) for layer, rule in scanned.in_views())
+        if not (finds or passages or views):
+            return NOTHING
+        gates = {number for number in fired if number >= self._gate_base}
+        return LedTo(tuple(sorted(finds.difference(self._weighed) | gates)), passages)
+
+    def _may_find(self, layer: Inspection, compiled: Compiled, scanned: Scanned) -> bool:
+        """Whether a rule has a finding in the one text of ``layer``, or might have beside others."""
+        return not compiled.by_text_alone or any(True for _ in locate(layer, compiled, scanned.allowance))
 
     def prove(self) -> None:
         """Compile what the shipped rules need, and see each of them fire on its own cases.
@@ -143,14 +208,24 @@ class Scanner:
             return bool(weighed(Inspection([Segment(source, (None, source), text.decode())]), compiled))
         return number in self.candidates(text) or not compiled.prepare().search(text)
 
-    def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> "Scanned":
+    def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> Scanned:
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
-        scanned, time = Scanned(self, inspection, expired), ScanTime(self.cpu)
+        scanned, time = self._scanned(inspection, expired), ScanTime(self.cpu)
         began = self.cpu() if len(inspection.buffer) > PIECE else None
-        layer, meter = inspection, Meter(len(inspection.buffer))
+        self._go_through(scanned, self._fired_anew(inspection, time), Meter(len(inspection.buffer)), time)
+        if began is not None:
+            scanned.allowance.scanned(self.cpu() - began)
+        return scanned
+
+    def _scanned(self, inspection: Inspection, expired: Callable[[], bool]) -> Scanned:
+        return Scanned(self.rules, self.companions, inspection, Allowance(len(inspection.buffer), expired, self.cpu))
+
+    def _go_through(self, scanned: Scanned, fired: set[int], meter: Meter, time: ScanTime) -> None:
+        """Note what ``fired`` in the segments, make the views that it asks for, and go on with those."""
+        layer = scanned.inspection
         seen: set[tuple[str, str]] = set()
         for depth in range(MAX_DEPTH + 1):
-            fired = self.fired(layer, time)
+            fired = self.fired(layer, time) if depth else fired
             scanned.bytes += len(layer.buffer)
             scanned.add(layer, [number for number in fired if number < self._gate_base])
             if time.over:
@@ -159,7 +234,7 @@ class Scanner:
             touched = self._touched(layer, [n - self._gate_base for n in fired if n >= self._gate_base])
             if not touched:
                 break
-            if depth == MAX_DEPTH or expired():
+            if depth == MAX_DEPTH or scanned.allowance.expired():
                 meter.cut += len(touched)
                 break
             layer = inspect_views(_views(layer, touched, meter, seen))
@@ -167,9 +242,6 @@ class Scanner:
                 break
             scanned.views += len(layer.segments)
         scanned.views_cut = meter.cut
-        if began is not None:
-            scanned.allowance.scanned(self.cpu() - began)
-        return scanned
 
     def _rank(self, number: int) -> tuple[bool, int]:
         """Rules that block by themselves come first, in their order."""
@@ -244,83 +316,3 @@ def _views(
                 seen.add((segment.source, view.text))
                 views.append((segment, view))
     return views
-
-
-class Scanned:
-    """What the scan of one request left to look at: candidates by plugin, in every layer."""
-
-    def __init__(self, scanner: Scanner, inspection: Inspection, expired: Callable[[], bool]):
-        self.inspection = inspection
-        self.bytes = 0
-        self.views = 0
-        self.views_cut = 0
-        self.candidates = 0
-        self.allowance = Allowance(len(inspection.buffer), expired, scanner.cpu)
-        self._scanner = scanner
-        self._layers: list[Inspection] = []
-        self._by_plugin: dict[str, list[tuple[Inspection, Compiled]]] = {}
-        self._cut: Finding | None = None
-
-    def cut(self, layer: Inspection, number: int) -> None:
-        """Note that ``layer`` was too much to scan in the time allowed, as a finding of rule ``number``."""
-        first = layer.segments[0]
-        self._cut = exceeded(self._scanner.rules[number].rule, layer.span(first, first.start, first.end), TOO_LONG)
-
-    def renew(self) -> None:
-        """Allow the work of looking at everything once more, briefly: the decision stands, and others wait for theirs."""
-        self.allowance.renew(never, COLLECT_SECONDS)
-
-    def add(self, layer: Inspection, fired: Sequence[int]) -> None:
-        """Note the candidates of one layer, in the order of the rules."""
-        self.candidates += len(fired)
-        self._layers.append(layer)
-        for number in sorted(fired):
-            compiled = self._scanner.rules[number]
-            self._by_plugin.setdefault(compiled.rule.plugin, []).append((layer, compiled))
-
-    def names(self, plugin: str) -> bool:
-        """Whether there are candidates of ``plugin``."""
-        return plugin in self._by_plugin
-
-    def findings(
-        self, plugin: str, tool: tuple[str, str] = ("", ""), ids: Container[str] | None = None
-    ) -> Iterator[Finding]:
-        """The confirmed findings of ``plugin``, rule by rule; with ``ids`` only of these rules.
-
-        ``tool`` is the id and name that policies match on.
-        """
-        if self._cut is not None and self._cut.plugin == plugin:
-            yield self._cut
-        for layer, compiled in self._by_plugin.get(plugin, ()):
-            rule = compiled.rule
-            if (ids is None or rule.id in ids) and (rule.tool is None or _matches(rule.tool, tool)):
-                yield from locate(layer, compiled, self.allowance)
-
-    def fired(self, plugin: str) -> frozenset[str]:
-        """Ids of the rules of ``plugin`` that are candidates."""
-        return frozenset([compiled.rule.id for _, compiled in self._by_plugin.get(plugin, ())])
-
-    def beside(self, rule_id: str, findings: Sequence[Finding], near: int) -> Iterator[Finding]:
-        """What a companion matches in the segments of ``findings``, from ``near`` bytes before the first (0: anywhere)."""
-        companion = self._scanner.companions[rule_id]
-        starts: dict[str, list[int]] = {}
-        for finding in findings:
-            starts.setdefault(finding.span.path, []).append(finding.span.start)
-        for layer in self._layers:
-            for first, last in [layer.ranges[source] for source in companion.sources if source in layer.ranges]:
-                for segment in layer.segments[first:last]:
-                    found = starts.get(segment.name)
-                    if found is not None:
-                        low, high = (min(found) - near, max(found) + near) if near else (0, sys.maxsize)
-                        yield from locate_beside(layer, companion, segment, low, high, self.allowance)
-
-    def companions(self, plugin: str) -> Iterator[Finding]:
-        """What the companions of ``plugin`` match anywhere, for masking."""
-        for compiled in self._scanner.companions.values():
-            if compiled.rule.plugin == plugin:
-                for layer in self._layers:
-                    yield from locate(layer, compiled, self.allowance)
-
-
-def _matches(glob: str, tool: tuple[str, str]) -> bool:
-    return any(fnmatchcase(name.casefold(), glob.casefold()) for name in tool if name)

@@ -15,7 +15,8 @@ from sentra.inspection import Inspection, Segment
 from sentra.locate import Compiled
 from sentra.plugins import BUILTIN
 from sentra.ruleset import Case, Rule
-from sentra.scanner import LONG, PIECE, TOO_LONG, WORTH_PARTING, Scanner
+from sentra.scanned import TOO_LONG
+from sentra.scanner import LONG, PIECE, WORTH_PARTING, Scanner
 
 WORDS = ("alpha", "beta", "gamma", "other")
 SETS: tuple[tuple[Source, ...], ...] = (

@@ -16,6 +16,8 @@ READS_CONTEXT = frozenset(
     {"any", "context", "label", "unlabelled", "iban", "card_number", "phone_international", "phone_north_american"}
     | {"named", "kr_resident"}
 )
+READS_OTHERS = frozenset({"planned"})
+"""Confirms that read other texts of the request."""
 
 
 class Hit:

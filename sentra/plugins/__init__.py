@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from sentra.findings import Finding, Source, Verdict
-from sentra.scanner import Scanned
+from sentra.scanned import Scanned
 from sentra.wire import AnalyzeRequest
 
 PROMPT_SOURCES: tuple[Source, ...] = ("user_message", "history.user", "history.assistant", "input")

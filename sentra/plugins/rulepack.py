@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sentra.findings import Finding, Verdict
 from sentra.plugins import Builtin, Context
 from sentra.ruleset import Combination, Rule
-from sentra.scanner import Scanned
+from sentra.scanned import Scanned
 
 
 class RulePack:

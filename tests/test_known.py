@@ -1,0 +1,155 @@
+"""Texts that are known again: whatever was met before, the decision is that of a service that knows nothing."""
+
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from sentra import engine, known, ruleset
+from sentra.assembly import assemble
+from sentra.config import Settings
+from sentra.findings import Source
+from sentra.known import MOST_LED_TO, MOST_TEXTS, NOTHING, TOO_MUCH, Known, LedTo
+from sentra.lexicon import Passage
+from sentra.pipeline import Pipeline
+from sentra.plugins import BUILTIN
+from sentra.wire import AnalyzeRequest, decode_request
+from tests.conftest import request_with
+from tests.corpora.evasion import TRANSFORMS
+
+ENTRIES = [entry for builtin in BUILTIN for entry in ruleset.shipped(builtin.name).entries]
+CASES = sorted({case.joined for entry in ENTRIES for case in entry.case if len(case.joined) < 2_000})
+PLAIN = ("The meeting moves to Tuesday.", "ada@example.com", "17", "Invoice 4711 of March", "Überweisung 12,50 €")
+NEVER = float("inf")
+
+
+def drawn(dice: Random, pool: list[str]) -> AnalyzeRequest:
+    def some(most: int) -> list[str]:
+        return dice.choices(pool, k=dice.randrange(most))
+
+    turns = [{"role": dice.choice(("user", "assistant")), "content": text} for text in some(4)]
+    outputs = [{"toolId": "t", "outputs": [{"name": "note", "type": "String", "value": text}]} for text in some(4)]
+    return request_of(
+        plannerContext={"userMessage": dice.choice(pool), "chatHistory": turns, "previousToolsOutputs": outputs},
+        inputValues={"body": some(3), "password": dice.choice(pool), "to": dice.choice(pool)},
+        toolDefinition={"id": "x.action.Send", "name": "Send", "description": dice.choice(pool)},
+    )
+
+
+def request_of(*text: str, **more: Any) -> AnalyzeRequest:
+    return decode_request(msgspec.json.encode(request_with(*text, **more)))
+
+
+def told(pipeline: Pipeline, request: AnalyzeRequest) -> Any:
+    """The verdict, and everything that was found in the request."""
+    decision, context = pipeline.decide(request, NEVER)
+    verdict = decision.verdict
+    found = {(f.rule_id, f.span, f.value, f.strength) for f in pipeline.all_findings(context)}
+    return decision.blocked, verdict and (verdict.rule_id, verdict.finding), found
+
+
+@pytest.fixture(scope="module")
+def alike() -> tuple[Pipeline, Pipeline]:
+    """One that knows texts again, few of them so that it forgets too, and one that does not."""
+    return tuple(assemble(Settings(known_texts=most)).pipeline for most in (400, 0))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_known_changes_no_verdict_and_no_finding(alike: tuple[Pipeline, Pipeline], seed: int) -> None:
+    dice = Random(seed)
+    hidden = [dice.choice(list(TRANSFORMS.values()))(text) for text in dice.sample(CASES, 12)]
+    pool = [*PLAIN, *dice.sample(CASES, 25 if seed % 2 else 6), *(hidden if seed % 3 else [])]
+    for _ in range(60):
+        request = drawn(dice, pool)
+        assert told(alike[0], request) == told(alike[1], request)
+
+
+def test_each_text_of_a_rule_leads_to_the_same_when_it_is_known(alike: tuple[Pipeline, Pipeline]) -> None:
+    learning, knowing = assemble(Settings(known_texts=10 * len(CASES))).pipeline, alike[1]
+    for start in range(0, len(CASES), 7):
+        request = request_of(plannerContext={"previousToolsOutputs": CASES[start : start + 7]})
+        expected = told(knowing, request)
+        assert [told(learning, request) for _ in range(4)] == [expected] * 4, CASES[start : start + 7]
+
+
+def test_a_text_met_a_third_time_is_not_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = assemble(Settings()).pipeline
+    sizes: list[int] = []
+    scan = engine.Database.scan
+
+    def counted(database: engine.Database, buffer: bytes) -> list[int]:
+        sizes.append(len(buffer))
+        return scan(database, buffer)
+
+    monkeypatch.setattr(engine.Database, "scan", counted)
+    request = request_of("Please write to ada@example.com about the budget.")
+    costs = []
+    for _ in range(4):
+        sizes.clear()
+        pipeline.decide(request, NEVER)
+        costs.append(sum(sizes))
+    assert costs[0] > 0
+    assert costs[1] > costs[0]
+    assert costs[2:] == [0, 0]
+
+
+def ranges(texts: list[str], source: Source = "input") -> list[tuple[Source, tuple[int, int]]]:
+    return [(source, (0, len(texts)))]
+
+
+def test_a_text_is_new_then_met_again_then_known() -> None:
+    memory, texts = Known(100), ["a", "b"]
+    first = memory.meet(texts, ranges(texts))
+    again = memory.meet(texts, ranges(texts))
+    assert first is not None
+    assert again is not None
+    assert (first.unknown, first.again, first.known) == ([0, 1], [], [])
+    assert (again.unknown, [number for _, number in again.again], again.known) == ([0, 1], [0, 1], [])
+    led_to = LedTo((7,), (("orders", Passage(2.0, 0, 1)),))
+    memory.learn(again.again[0][0], NOTHING)
+    memory.learn(again.again[1][0], led_to)
+    assert memory.meet(texts, ranges(texts)) == ([], [], [(1, led_to)])
+
+
+def test_a_text_is_known_for_its_source_alone() -> None:
+    memory = Known(100)
+    for _ in range(2):
+        met = memory.meet(["a"], ranges(["a"]))
+    assert met is not None
+    memory.learn(met.again[0][0], NOTHING)
+    assert memory.meet(["a"], ranges(["a"], "tool_output")) == ([0], [], [])
+
+
+@pytest.mark.parametrize("led_to", [TOO_MUCH, LedTo(tuple(range(MOST_LED_TO + 1)))])
+def test_what_leads_to_much_is_always_scanned_and_not_tried_again(led_to: LedTo) -> None:
+    memory = Known(100)
+    for _ in range(2):
+        met = memory.meet(["a"], ranges(["a"]))
+    assert met is not None
+    memory.learn(met.again[0][0], led_to)
+    assert memory.meet(["a"], ranges(["a"])) == ([0], [], [])
+
+
+def test_memory_is_bounded_and_keeps_what_is_met() -> None:
+    memory = Known(100)
+    memory.meet(["kept"], ranges(["kept"]))
+    met = memory.meet(["kept"], ranges(["kept"]))
+    assert met is not None
+    memory.learn(met.again[0][0], NOTHING)
+    for number in range(1_000):
+        texts = ["kept", f"once {number}"]
+        assert memory.meet(texts, ranges(texts)) == ([1], [], [])
+        assert len(memory._young) + len(memory._old) <= 104
+    for number in range(200):
+        memory.meet([f"other {number}"], ranges([""]))
+    assert memory.meet(["kept"], ranges(["kept"])) == ([0], [], [])
+
+
+def test_it_is_off_where_it_cannot_be_trusted_or_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Known(0).meet(["a"], ranges(["a"])) is None
+    many = ["a"] * (MOST_TEXTS + 1)
+    assert Known(100).meet(many, ranges(many)) is None
+    monkeypatch.setattr(known, "sys", SimpleNamespace(flags=SimpleNamespace(hash_randomization=0)))
+    assert Known(100).meet(["a"], ranges(["a"])) is None
