@@ -99,9 +99,9 @@ class Compiled:
 
     @property
     def by_text_alone(self) -> bool:
-        """Whether what it finds in a text depends on nothing but the text: neither on its path nor on other texts."""
+        """Whether what it finds in a text depends on nothing but the text: not on its path, its name or other texts."""
         names = {spec.removeprefix("not ").partition(":")[0] for spec in self.rule.confirm}
-        return self.rule.arg is None and READS_OTHERS.isdisjoint(names)
+        return not self.by_segment and READS_OTHERS.isdisjoint(names)
 
     @property
     def needs_names(self) -> bool:

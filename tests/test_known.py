@@ -1,5 +1,6 @@
 """Texts that are known again: whatever was met before, the decision is that of a service that knows nothing."""
 
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -93,6 +94,24 @@ def test_a_text_met_a_third_time_is_not_scanned(monkeypatch: pytest.MonkeyPatch)
     assert costs[0] > 0
     assert costs[1] > costs[0]
     assert costs[2:] == [0, 0]
+
+
+def test_a_text_that_counts_in_one_argument_only_is_looked_at_each_time(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_bytes(msgspec.json.encode({"policies": [{"arg": "subject", "contains": ["nightjar"]}]}))
+    pipeline = assemble(Settings(plugin_config=config)).pipeline
+    for name, blocked in [*[("note", False)] * 4, *[("subject", True)] * 4]:
+        request = request_of("x", inputValues={name: {"text": "about nightjar"}})
+        assert pipeline.decide(request, NEVER)[0].blocked == blocked
+
+
+def test_a_value_is_not_taken_for_a_name_and_a_value(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_bytes(msgspec.json.encode({"policies": [{"regex": ["^nightjar"]}]}))
+    pipeline = assemble(Settings(plugin_config=config)).pipeline
+    for values, blocked in [*[(["re: nightjar"], False)] * 4, *[({"re": "nightjar"}, True)] * 4]:
+        request = request_of("x", inputValues=values)
+        assert pipeline.decide(request, NEVER)[0].blocked == blocked
 
 
 def ranges(texts: list[str], source: Source = "input") -> list[tuple[Source, tuple[int, int]]]:
