@@ -16,7 +16,7 @@ from bench.requests import case, cases
 from bench.rows import Row
 
 CURATED = ("1.7k", "8k", "64k", "256k")
-QUICK = [f"curated/ordinary/{size}" for size in CURATED]
+QUICK = [f"curated/{name}/{size}" for name in ("ordinary", "step") for size in CURATED]
 
 
 @click.group(invoke_without_command=True)

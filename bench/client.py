@@ -8,13 +8,15 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from itertools import count
 from typing import Any
 
 import msgspec
 import uvloop
 
-from bench.setup import BEARER
+from bench.setup import BEARER, NEW, new_words
 
+_LOOPS = count(1)
 HEADERS = (
     "POST /analyze-tool-execution?api-version=2025-05-01 HTTP/1.1\r\nhost: 127.0.0.1\r\n"
     f"authorization: Bearer {BEARER}\r\ncontent-type: application/json\r\n"
@@ -73,12 +75,21 @@ class _Loop:
     """What both loops share: connections, and an event that says when all is answered."""
 
     def __init__(self, data: bytes, total: int):
-        self.data, self.total, self.count, self.errors = data, total, 0, 0
+        self._data, self._changes = data, NEW.encode() in data
+        self.total, self.count, self.errors, self._made = total, 0, 0, next(_LOOPS) << 16
         self.done = asyncio.Event()
         self.first: tuple[int, bytes] = (0, b"")
         self.port = 0
         self.opened: list[Connection] = []
         self._opening: set[asyncio.Task[None]] = set()
+
+    @property
+    def data(self) -> bytes:
+        """The next request: the same each time but for what is to be new."""
+        if not self._changes:
+            return self._data
+        self._made += 1
+        return self._data.replace(NEW.encode(), new_words(self._made).encode())
 
     async def connect(self, port: int, connections: int) -> list[Connection]:
         self.port = port

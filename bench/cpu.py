@@ -70,9 +70,11 @@ def pairs(server: Service, floor: Service, case: Case, count: int, quick: bool =
 
 def ratio_rows(cases: Sequence[Case], count: int = 5, quick: bool = False) -> Iterator[Row]:
     """One row for each case, with one worker and everything switched on."""
-    with service.sentra(patient=True) as server, service.floor() as floor:
-        for case in cases:
-            yield pairs(server, floor, case, count, quick)
+    for knowing in (False, True):
+        chosen = [case for case in cases if case.definition.step == knowing]
+        with service.sentra(patient=True, knowing=knowing) as server, service.floor() as floor:
+            for case in chosen:
+                yield pairs(server, floor, case, count, quick)
 
 
 def worst_rows(cases: Sequence[Case], count: int = 3) -> Iterator[Row]:
@@ -111,7 +113,7 @@ def start_rows(cache: Path) -> Iterator[Row]:
 
 def endurance_rows(cases: Sequence[Case], count: int = 1_000_000) -> Iterator[Row]:
     """How much the memory of one worker grows over ``count`` requests, after the first tenth of them."""
-    with service.sentra(patient=True) as server:
+    with service.sentra(patient=True, knowing=True) as server:
         megabytes = []
         for turn in range(10 * len(cases)):
             body, number = cases[turn % len(cases)].body(), count // (10 * len(cases))

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from bench.setup import NEW
 from bench.texts import SEED, STRUCTURES, ordinary, structure, text
 
 FOLDER = Path(__file__).parent / "definitions"
@@ -21,7 +22,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     ``text`` names what stands at ``place``; an ordinary conversation surrounds it. ``sizes`` are of the whole body, as
     ``8k``. ``literals`` and ``patterns`` are operator rules to load beside the shipped ones. Without a ``reasonCode`` any code is right. Where
-    ``capped``, a block is right too: the cap on confirm work depends on the speed of the machine.
+    ``capped``, a block is right too: the cap on confirm work depends on the speed of the machine. A later ``step`` of a
+    plan has another thought, other arguments and another last output each time it is sent; the rest is what was sent before.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reasonCode: int | None = None
     errorCode: int | None = None
     capped: bool = False
+    step: bool = False
     literals: int = 0
     patterns: int = 0
 
@@ -82,11 +85,23 @@ def parse_size(label: str) -> int:
 def _body(definition: Definition, size: int) -> bytes:
     request = conversation(min(size, 1_200) if definition.place != "conversation" else size)
     if definition.place == "conversation":
+        if definition.step:
+            _renew(request)
         return _fitted(request, size)
     free = size - len(_encode(request))
     named = definition.text in STRUCTURES
     _put(request, definition.place, structure(definition.text, free) if named else text(definition.text, free))
     return _encode(request)
+
+
+def _renew(request: dict[str, Any]) -> None:
+    """Mark what is new in a step: the client writes other words for ``NEW`` in each request."""
+    planner = request["plannerContext"]
+    planner["thought"] += f" {NEW}"
+    request["inputValues"]["body"] += f" {NEW}"
+    value = planner["previousToolsOutputs"][-1]["outputs"][0]["value"] if planner["previousToolsOutputs"] else None
+    for row in value if isinstance(value, list) else ():
+        row["snippet"] += f" {NEW}"
 
 
 def _put(request: dict[str, Any], place: str, value: Any) -> None:

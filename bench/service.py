@@ -91,10 +91,12 @@ def sentra(
     cache: Path | None = None,
     core: int | None = None,
     patient: bool = False,
+    knowing: bool = False,
 ) -> Iterator[Service]:
     """``sentra serve``, ready, with everything on: bearer tokens, all plugins, telemetry to a file, metrics.
 
     A ``patient`` one judges whatever waited: where processor time is counted, a busy machine must not make it refuse.
+    Only a ``knowing`` one knows texts again: elsewhere a request that is sent over and over stands for as many others.
     """
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), _free_port()
@@ -107,6 +109,7 @@ def sentra(
             "PORT": str(port),
             "SENTRA_WORKERS": str(workers),
         }
+        added |= {} if knowing else {"SENTRA_KNOWN_TEXTS": "0"}
         added |= ({"SENTRA_CACHE_DIR": str(cache)} if cache else {}) | (PATIENT if patient else {})
         with _running([sys.executable, "-m", "sentra", "serve"], added, port, folder, core) as service:
             yield service

@@ -32,6 +32,13 @@ _SYLLABLES = (
     "vex",
 )
 
+NEW = "barbarbar barbarbar"
+
+
+def new_words(number: int) -> str:
+    """Two made-up words as long as ``NEW``, others for each number up to 16 million."""
+    return f"{_word(number & 0xFFF)} {_word(number >> 12 & 0xFFF)}"
+
 
 def terms(count: int) -> list[str]:
     """``count`` different terms of three made-up words, as names of products or projects."""
@@ -76,4 +83,5 @@ def _assembled(config: dict[str, Any], plugins: Sequence[str]) -> Assembly:
         path.write_bytes(msgspec.json.encode(config))
         order = ",".join((*BUILTIN_ORDER, *plugins))
         environment = {"SENTRA_PLUGIN_CONFIG": str(path), "STRICT_AUTH_ALLOWED_TOKENS": BEARER, "SENTRA_PLUGINS": order}
+        environment["SENTRA_KNOWN_TEXTS"] = "0"
         return assemble(load_settings(environment)[0])
