@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, get_args
 
 from sentra.errors import ConfigError
@@ -32,6 +33,8 @@ KINDS: dict[Source, Kind] = {
 
 LETTERS = 8  # bytes
 WORDS, SENTENCES = 36, 3
+SHORT = 300  # bytes; a shorter text is read word by word
+MOST_KNOWN = 8_192
 LEAST = 1.0  # what scores less is nothing to any rule
 STEP = 1 / 24  # the least difference of two weights
 
@@ -41,6 +44,7 @@ _SHIFT = np.uint64(64 - _BITS - 8)
 _SPREAD, _BEFORE, _AFTER, _SKIPPED = (
     np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5)
 )
+_SPREADING, _SHIFTED, _WHOLE = int(_SPREAD), int(_SHIFT), (1 << 64) - 1
 _PERIOD, _BLANK = b". "
 _END, _STOP, _POINT = range(3)  # NUL, what ends a sentence, and what ends one before a blank
 
@@ -62,6 +66,7 @@ _WORD = re.compile(rb"[a-z'\x80-\xff]+|[\x00-\x02]+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _ROWS: dict[Kind, int] = {kind: row for row, kind in enumerate(get_args(Kind))}
+_USER, _DESCRIPTION = _ROWS["user"] << _BITS, _ROWS["description"] << _BITS
 
 
 class Passage(NamedTuple):
@@ -91,13 +96,28 @@ def apart(passages: Iterable[Passage]) -> list[Passage]:
 
 def words(buffer: bytes) -> list[str]:
     """The words of a text as ``Lexicon`` reads them; every text begins and ends like a sentence."""
-    found, plain = [], _latin(buffer)
-    for word in _WORD.finditer(b"\0%b\0" % plain.translate(_CODES)):
-        if word[0][0] > _BLANK:
-            found.append(word[0][:LETTERS].decode("utf-8", "replace"))
-        elif _END in word[0] or word[0][-1] != _POINT or plain[word.end() - 1] == _BLANK:
-            found.append(".")
-    return found
+    return [word.decode("utf-8", "replace") for _, word in _words(buffer)[0]]
+
+
+def _words(buffer: bytes) -> tuple[list[tuple[int, bytes]], list[int], set[int]]:
+    """The words of a text with their offsets, where each ends, and which are the ends of texts."""
+    found: list[tuple[int, bytes]] = []
+    ends: list[int] = []
+    texts: set[int] = set()
+    plain = _latin(buffer)
+    for match in _WORD.finditer(b"\0%b\0" % plain.translate(_CODES)):
+        word, (start, end) = match[0], match.span()
+        if word[0] > _BLANK:
+            found.append((start - 1, word[:LETTERS]))
+        elif _END in word:
+            texts.add(len(found))
+            found.append((start - 1, b"."))
+        elif word[-1] != _POINT or plain[end - 1] == _BLANK:
+            found.append((start - 1, b"."))
+        else:
+            continue
+        ends.append(end - 1)
+    return found, ends, texts
 
 
 def passages(bounds: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -120,6 +140,8 @@ class Lexicon:
         for row, values in enumerate(zip(*weights.values(), strict=True)):
             steps = np.clip((np.array(values) / STEP).round(), -127, 127).astype(np.int8)
             self._table[_slots(places) + (row << _BITS)] = (places & _CHECK) << 8 | steps.view(np.uint8)
+        self._entries = memoryview(self._table.data)
+        self._known: dict[bytes, tuple[int, int, int, int]] = {}
 
     def passages(self, buffer: bytes, turns: tuple[int, int], least: float) -> list[Passage]:
         """Passages of ``buffer``, texts with NULs between them, that score at least ``least``.
@@ -129,6 +151,8 @@ class Lexicon:
         """
         if not buffer:
             return []
+        if len(buffer) <= SHORT:
+            return self._short_passages(buffer, turns, math.ceil((least - self._bias) / STEP))
         keys, starts, ends, texts = _keys(buffer)
         if len(keys) < 2:
             return []
@@ -150,6 +174,55 @@ class Lexicon:
                 found.append(Passage(score, max(0, int(starts[first])), int(end)))
         return found
 
+    def _short_passages(self, buffer: bytes, turns: tuple[int, int], enough: int) -> list[Passage]:
+        """The same word by word: some eighty calls on arrays take longer than a few dozen words."""
+        found, ends, texts = _words(buffer)
+        if len(found) < 2:
+            return []
+        sums = self._short_sums(found, turns, texts)
+        bounds = [number + 1 for number, (_, word) in enumerate(found) if word == b"."] + [len(found)]
+        for low, high in list(pairwise(bounds)):
+            bounds += range(low, high, WORDS - 2) if high - low > WORDS else ()
+        bounds.sort()
+        passages: list[Passage] = []
+        for size in range(1, min(SENTENCES, len(bounds) - 1) + 1):
+            for low, high in zip(bounds, bounds[size:], strict=False):
+                worth = sums[high] - sums[low]
+                if worth < enough or not 1 < high - low <= WORDS or not texts.isdisjoint(range(low, high - 1)):
+                    continue
+                last = high - 1 - (found[high - 1][1] == b".")
+                passages.append(Passage(worth * STEP + self._bias, max(0, found[low][0]), ends[last]))
+        return passages
+
+    def _short_sums(self, found: list[tuple[int, bytes]], turns: tuple[int, int], texts: set[int]) -> list[int]:
+        """As ``_sums``, for the words ``found`` with their offsets."""
+        table, known = self._entries, self._known
+        if len(known) > MOST_KNOWN:
+            known.clear()
+        sums, total = [0], 0
+        before = skipped = 0
+        for number, (start, word) in enumerate(found):
+            numbers = known.get(word)
+            if numbers is None:
+                numbers = known[word] = _numbers(word)
+            own, ahead, after, over = numbers
+            row = _USER if start <= turns[0] else _DESCRIPTION if start >= turns[1] else 0
+            entry = table[(own >> 8) + row]
+            if entry and entry >> 8 == own & _CHECK:
+                total += (entry & 0xFF) - ((entry & 0x80) << 1)
+            place = ((before ^ after) * _SPREADING & _WHOLE) >> _SHIFTED if number else 0
+            entry = table[(place >> 8) + row]
+            if entry and entry >> 8 == place & _CHECK:
+                total += (entry & 0xFF) - ((entry & 0x80) << 1)
+            if number - 1 not in texts:
+                place = ((skipped ^ over) * _SPREADING & _WHOLE) >> _SHIFTED if number else 0
+                entry = table[(place >> 8) + row]
+                if entry and entry >> 8 == place & _CHECK:
+                    total += (entry & 0xFF) - ((entry & 0x80) << 1)
+            sums.append(total)
+            skipped, before = before, ahead
+        return sums
+
     def _sums(self, keys: Array, user: int, description: int, texts: Array) -> Array:
         """The weights of all features that end with the words before each place, added up; none reaches into the next text."""
         size, before = len(keys), keys * _BEFORE
@@ -162,8 +235,8 @@ class Lexicon:
         places >>= _SHIFT
         table = places.view(np.int64).reshape(3, size)
         slots = table >> 8
-        slots[:, :user] += _ROWS["user"] << _BITS
-        slots[:, description:] += _ROWS["description"] << _BITS
+        slots[:, :user] += _USER
+        slots[:, description:] += _DESCRIPTION
         entries = self._table[slots]
         worth = entries.view(np.int8)[:, ::2] * (entries >> 8 == table & _CHECK)
         worth[2, texts[:-1] + 1] = 0
@@ -220,6 +293,13 @@ def _places(numbers: Array) -> Array:
 
 def _slots(places: Array) -> Array:
     return places >> 8
+
+
+def _numbers(word: bytes) -> tuple[int, int, int, int]:
+    """A word's place; what it is as a word before others; what it is behind one, and behind one and another."""
+    number = int.from_bytes(word, "little")
+    before, after, skipped = (number * int(factor) & _WHOLE for factor in (_BEFORE, _AFTER, _SKIPPED))
+    return (number * _SPREADING & _WHOLE) >> _SHIFTED, before, after, skipped
 
 
 def _number(feature: str) -> int:

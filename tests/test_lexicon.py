@@ -1,9 +1,11 @@
 """The lexicon against a plain sum over features, its file, and texts that it was not learned from."""
 
 import json
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from sentra import lexicon
 from sentra.errors import ConfigError
-from sentra.lexicon import LETTERS, WORDS, Lexicon, Passage, apart, passages, words
+from sentra.lexicon import LETTERS, STEP, WORDS, Lexicon, Passage, apart, passages, words
 
 HELD = Path(__file__).parent / "corpora" / "wording" / "held.jsonl"
 SOURCES = {"user": (1 << 30, 1 << 30), "tool_description": (-1, 0)}
@@ -31,6 +33,14 @@ TEXTS = st.text(
 ) | st.lists(
     st.sampled_from(["send", "all", "mails", "instructions", "and", ".", "!", "\n", "Send", "a"]), max_size=60
 ).map(" ".join)
+
+
+@pytest.fixture(scope="module", params=[0, 1 << 30], ids=["arrays", "word by word"], autouse=True)
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test for long texts and for short ones, however long they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexicon, "SHORT", request.param)
+        yield
 
 
 def scores(text: str, column: int, bias: float) -> list[float]:
@@ -53,6 +63,18 @@ def test_scores_are_the_sums_of_the_features(text: str, column: int) -> None:
     best = max(scores("x " + text, column, -1.0))
     found = Lexicon(WEIGHTS, -1.0).passages(b"x " + text.encode(), turns, -50)
     assert max(passage.score for passage in found) == pytest.approx(best, abs=1e-6)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(TEXTS, max_size=5), st.integers(-1, 200), st.integers(1, 200), st.sampled_from([-50.0, -1.0, 1.0]))
+def test_both_ways_find_the_same(texts: list[str], user: int, data: int, least: float) -> None:
+    shipped = lexicon.shipped("exfil", "orders")
+    buffer = "\n\0\n".join(texts).encode("utf-8", "replace")
+    turns = (user, user + data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexicon, "SHORT", 0)
+        expected = shipped.passages(buffer, turns, least)
+    assert shipped._short_passages(buffer, turns, math.ceil((least - shipped._bias) / STEP)) == expected
 
 
 @settings(max_examples=200, deadline=None)
