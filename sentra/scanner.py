@@ -18,6 +18,7 @@ from sentra.errors import EngineError
 from sentra.findings import SOURCES, Source
 from sentra.inspection import Inspection, Segment, inspect_views
 from sentra.known import NOTHING, TOO_MUCH, Known, LedTo, Met
+from sentra.lexicon import Passage
 from sentra.locate import Compiled, locate, weighed
 from sentra.normalize import DECODERS, MAX_DEPTH, Decoder, Meter, View, prepare, run_views
 from sentra.scanned import Scanned
@@ -123,15 +124,8 @@ class Scanner:
         met = self._known.meet(layer.texts, layer.ranges.items())
         if met is None:
             return self.fired(layer, time)
-        if len(met.unknown) < len(layer.texts):
-            excerpt = layer.excerpt(met.unknown)
-            fired = self.fired(excerpt, time)
-            self._bring_together(layer, met, excerpt)
-            for _, led_to in met.known:
-                fired.update(led_to.fired)
-            fired.update(number for number in self._weighed if weighed(layer, self.rules[number]))
-        else:
-            fired = self.fired(layer, time)
+        all_unknown = len(met.unknown) == len(layer.texts)
+        fired = self.fired(layer, time) if all_unknown else self._fired_beside(layer, met, time)
         if met.again and not time.over:
             nothing = not fired and not any(layer.passages.values())
             for key, number in met.again:
@@ -141,21 +135,28 @@ class Scanner:
                 )
         return fired
 
-    def _bring_together(self, layer: Inspection, met: Met, excerpt: Inspection) -> None:
-        """The passages of known texts and of the others in ``excerpt``, as passages of ``layer``."""
-        for name in self._lexicons:
-            layer.passages[name] = [
-                passage.moved(layer.bounds(number, number + 1)[0])
-                for number, led_to in met.known
-                for lexicon, passage in led_to.passages
-                if lexicon == name
-            ]
-            for passage in excerpt.passages[name]:
-                place = excerpt.segment_at(passage.start)
-                offset = (
-                    layer.bounds(met.unknown[place], met.unknown[place] + 1)[0] - excerpt.bounds(place, place + 1)[0]
-                )
-                layer.passages[name].append(passage.moved(offset))
+    def _fired_beside(self, layer: Inspection, met: Met, time: ScanTime) -> set[int]:
+        """What fires in the texts of ``layer`` that are not known, and what is known of the others."""
+        passages: dict[str, list[Passage]] = {name: [] for name in self._lexicons}
+        fired: set[int] = set()
+        if met.unknown:
+            excerpt = layer.excerpt(met.unknown)
+            fired = self.fired(excerpt, time)
+            for name, found in excerpt.passages.items():
+                for passage in found:
+                    place = excerpt.segment_at(passage.start)
+                    offset = excerpt.bounds(place, place + 1)[0]
+                    passages[name].append(
+                        passage.moved(layer.bounds(met.unknown[place], met.unknown[place] + 1)[0] - offset)
+                    )
+        for number, led_to in met.known:
+            fired.update(led_to.fired)
+            for name, passage in led_to.passages:
+                passages[name].append(passage.moved(layer.bounds(number, number + 1)[0]))
+        layer.passages.update(passages)
+        if any(passages.values()):
+            fired.update(number for number in self._weighed if weighed(layer, self.rules[number]))
+        return fired
 
     def _led_to(self, alone: Inspection) -> LedTo:
         """What one text leads to; nothing if no rule can have a finding in it nor in any view of it."""
