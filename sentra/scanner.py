@@ -25,6 +25,7 @@ from sentra.scanned import Scanned
 
 LONG = 256 << 10  # bytes; what scanning less costs is little beside a request's time, whatever it holds
 PIECE, OVERLAP = 64 << 10, 4 << 10  # bytes
+LEARNABLE, LEARN_SECONDS = 32 << 10, 0.02  # characters of one text; for a request
 WORTH_PARTING = 2048  # bytes; less is scanned faster as one than in the pieces that a plugin reads
 
 
@@ -127,13 +128,19 @@ class Scanner:
         all_unknown = len(met.unknown) == len(layer.texts)
         fired = self.fired(layer, time) if all_unknown else self._fired_beside(layer, met, time)
         if met.again and not time.over:
-            nothing = not fired and not any(layer.passages.values())
-            for key, number in met.again:
-                alone = layer.excerpt([number])
-                self._known.learn(
-                    key, NOTHING if nothing else self._led_to(alone) if len(alone.buffer) <= PIECE else TOO_MUCH
-                )
+            self._learn(layer, met, nothing=not fired and not any(layer.passages.values()))
         return fired
+
+    def _learn(self, layer: Inspection, met: Met, nothing: bool) -> None:
+        """Find out what texts lead to that were met again, for a short time; the rest is left for when they come again."""
+        until = self.cpu() + LEARN_SECONDS
+        for key, number in met.again:
+            if nothing:
+                self._known.learn(key, NOTHING)
+            elif len(layer.texts[number]) > LEARNABLE:
+                self._known.learn(key, TOO_MUCH)
+            elif self.cpu() < until:
+                self._known.learn(key, self._led_to(layer.excerpt([number])))
 
     def _fired_beside(self, layer: Inspection, met: Met, time: ScanTime) -> set[int]:
         """What fires in the texts of ``layer`` that are not known, and what is known of the others."""
@@ -161,6 +168,7 @@ class Scanner:
     def _led_to(self, alone: Inspection) -> LedTo:
         """What one text leads to; nothing if no rule can have a finding in it nor in any view of it."""
         scanned, time = self._scanned(alone, never), ScanTime(self.cpu)
+        scanned.allowance.renew(never, LEARN_SECONDS)
         fired = self.fired(alone, time)
         self._go_through(scanned, fired, Meter(len(alone.buffer)), time)
         if time.over:

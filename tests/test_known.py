@@ -16,6 +16,7 @@ from sentra.known import MOST_LED_TO, MOST_TEXTS, NOTHING, TOO_MUCH, Known, LedT
 from sentra.lexicon import Passage
 from sentra.pipeline import Pipeline
 from sentra.plugins import BUILTIN
+from sentra.scanner import LEARN_SECONDS, LEARNABLE
 from sentra.wire import AnalyzeRequest, decode_request
 from tests.conftest import request_with
 from tests.corpora.evasion import TRANSFORMS
@@ -94,6 +95,22 @@ def test_a_text_met_a_third_time_is_not_scanned(monkeypatch: pytest.MonkeyPatch)
     assert costs[0] > 0
     assert costs[1] > costs[0]
     assert costs[2:] == [0, 0]
+
+
+def test_little_time_is_spent_on_what_is_met_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = assemble(Settings()).pipeline
+    scanner, tried = pipeline.scanner, list[int]()
+    led_to = scanner._led_to
+    monkeypatch.setattr(scanner, "_led_to", lambda alone: tried.append(len(alone.texts[0])) or led_to(alone))
+    scanner.cpu = lambda: LEARN_SECONDS * 0.4 * len(tried)
+    texts = [f"mail to ada{number}@example.com" for number in range(9)] + ["mail ada@example.com " * (LEARNABLE // 20)]
+    request = request_of(plannerContext={"previousToolsOutputs": texts})
+    expected = told(assemble(Settings(known_texts=0)).pipeline, request)
+    for turn in range(8):
+        assert told(pipeline, request) == expected
+        assert (len(tried) > 0) == (turn > 0)
+        assert len(tried) <= 3 * turn
+    assert max(tried) < LEARNABLE
 
 
 def test_a_text_that_counts_in_one_argument_only_is_looked_at_each_time(tmp_path: Path) -> None:
