@@ -150,7 +150,7 @@ def _settings(path: Path) -> Settings:
 class _Unscanned(Scanner):
     """A scanner of no rules: the shipped ones are not compiled again for each input."""
 
-    def __init__(self, rules: Any, cache_folder: Any = None, cpu: Any = no_clock):
+    def __init__(self, rules: Any, cache_folder: Any = None, cpu: Any = no_clock, known_texts: int = 0):
         self.rules, self.cpu = (), cpu
 
 
