@@ -26,6 +26,7 @@ from sentra.scanned import Scanned
 LONG = 256 << 10  # bytes; what scanning less costs is little beside a request's time, whatever it holds
 PIECE, OVERLAP = 64 << 10, 4 << 10  # bytes
 LEARNABLE, LEARN_SECONDS = 32 << 10, 0.02  # characters of one text; for a request
+QUICK = 8 << 10  # bytes; not worth asking for the time
 WORTH_PARTING = 2048  # bytes; less is scanned faster as one than in the pieces that a plugin reads
 
 
@@ -50,7 +51,7 @@ class _Part:
         fired: list[int] = []
         for first, last in layer.ranges_of(self.sources):
             low, high = layer.bounds(first, last)
-            if len(buffer) <= PIECE:
+            if len(buffer) <= QUICK:
                 fired += self.scan(buffer[low:high])
             elif not time.over:
                 fired += self._scan_long(buffer[low:high], time)
@@ -220,7 +221,7 @@ class Scanner:
     def scan(self, inspection: Inspection, expired: Callable[[], bool] = never) -> Scanned:
         """Scan a request's segments and the views that the scan itself points at, to a bounded depth and size."""
         scanned, time = self._scanned(inspection, expired), ScanTime(self.cpu)
-        began = self.cpu() if len(inspection.buffer) > PIECE else None
+        began = self.cpu() if len(inspection.buffer) > QUICK else None
         self._go_through(scanned, self._fired_anew(inspection, time), Meter(len(inspection.buffer)), time)
         if began is not None:
             scanned.allowance.scanned(self.cpu() - began)
