@@ -4,6 +4,7 @@ No match reaches from one text into the next. So what fires in a text depends on
 was scanned need not be scanned again. Only hashes are kept, keyed with a secret of the process, and what fired by number.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -39,12 +40,17 @@ class Met(NamedTuple):
     known: list[tuple[int, LedTo]]
 
 
+def _secret() -> bool:
+    """Whether nobody knows the key of the hash: who did could write a text that is taken for another one."""
+    seed = os.environ.get("PYTHONHASHSEED")  # noqa: TID251 - it is Python's, and was read before any of ours
+    return bool(sys.flags.hash_randomization) and seed in (None, "", "random")
+
+
 class Known:
     """What is known of at most ``most`` texts. Those that were not met for long are forgotten first."""
 
     def __init__(self, most: int):
-        # Whoever knew the key of the hash could write a text that is taken for another one.
-        self._half = most // 2 if sys.flags.hash_randomization else 0
+        self._half = most // 2 if _secret() else 0
         self._young: dict[int, LedTo | None] = {}
         self._old: dict[int, LedTo | None] = {}
 

@@ -1,14 +1,16 @@
 """Texts that are known again: whatever was met before, the decision is that of a service that knows nothing."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from sentra import engine, known, ruleset
+from sentra import engine, ruleset
 from sentra.assembly import assemble
 from sentra.config import Settings
 from sentra.findings import Source
@@ -183,9 +185,15 @@ def test_memory_is_bounded_and_keeps_what_is_met() -> None:
     assert memory.meet(["kept"], ranges(["kept"])) == ([0], [], [])
 
 
-def test_it_is_off_where_it_cannot_be_trusted_or_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_off_where_it_does_not_pay() -> None:
     assert Known(0).meet(["a"], ranges(["a"])) is None
     many = ["a"] * (MOST_TEXTS + 1)
     assert Known(100).meet(many, ranges(many)) is None
-    monkeypatch.setattr(known, "sys", SimpleNamespace(flags=SimpleNamespace(hash_randomization=0)))
-    assert Known(100).meet(["a"], ranges(["a"])) is None
+
+
+@pytest.mark.parametrize(("seed", "trusted"), [("", True), ("random", True), ("0", False), ("42", False)])
+def test_a_key_that_others_may_know_is_not_trusted(seed: str, trusted: bool) -> None:
+    told = "from sentra.known import Known; print(Known(100).meet(['a'], [('input', (0, 1))]) is not None)"
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(trusted)
