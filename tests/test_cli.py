@@ -38,9 +38,9 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 def test_check_shows_what_is_in_force(run: Run) -> None:
-    done = run("check", STRICT_AUTH_ALLOWED_TOKENS="alpha,beta", SENTRA_PLUGINS="secrets,email_bcc")
+    done = run("check", STRICT_AUTH_ALLOWED_TOKENS="alpha,beta", SENTRA_PLUGINS="policy_pack,email_bcc")
     assert done.exit_code == 0, done.output
-    assert "SENTRA_PLUGINS               secrets,email_bcc" in done.stdout
+    assert "SENTRA_PLUGINS               policy_pack,email_bcc" in done.stdout
     assert "(2 hidden)" in done.stdout
     assert "alpha" not in done.output
     assert "companyDomain is not set" in done.stderr

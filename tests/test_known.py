@@ -60,12 +60,12 @@ def alike() -> tuple[Pipeline, Pipeline]:
     return tuple(assemble(Settings(known_texts=most)).pipeline for most in (400, 0))  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_what_is_known_changes_no_verdict_and_no_finding(alike: tuple[Pipeline, Pipeline], seed: int) -> None:
     dice = Random(seed)
     hidden = [dice.choice(list(TRANSFORMS.values()))(text) for text in dice.sample(CASES, 12)]
     pool = [*PLAIN, *dice.sample(CASES, 25 if seed % 2 else 6), *(hidden if seed % 3 else [])]
-    for _ in range(60):
+    for _ in range(45):
         request = drawn(dice, pool)
         assert told(alike[0], request) == told(alike[1], request)
 

@@ -5,7 +5,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,14 +32,6 @@ TEXTS = st.text(
 ) | st.lists(
     st.sampled_from(["send", "all", "mails", "instructions", "and", ".", "!", "\n", "Send", "a"]), max_size=60
 ).map(" ".join)
-
-
-@pytest.fixture(scope="module", params=[0, 1 << 30], ids=["arrays", "word by word"], autouse=True)
-def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test for long texts and for short ones, however long they are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexicon, "SHORT", request.param)
-        yield
 
 
 def scores(text: str, column: int, bias: float) -> list[float]:
