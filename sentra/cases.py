@@ -30,17 +30,17 @@ class Outcome(NamedTuple):
 
 
 class Bench:
-    """A pack's rules in a scanner of their own, those that are off by default included."""
+    """A pack's rules in a scanner of their own, those that are off by default included, compiled in ``cache_folder``."""
 
-    def __init__(self, pack: Pack):
-        self.pack = pack
+    def __init__(self, pack: Pack, cache_folder: str | None = None):
+        self.pack, self._cache_folder = pack, cache_folder
         self._builtin = BY_NAME[pack.plugin]
         self.rules: Mapping[str, Rule] = {rule.id: rule for rule in pack.rules}
 
     @cached_property
     def scanner(self) -> Scanner:
         """All rules of the pack in one database."""
-        return Scanner([Compiled(rule, self._sources(rule)) for rule in self.pack.rules])
+        return Scanner([Compiled(rule, self._sources(rule)) for rule in self.pack.rules], self._cache_folder)
 
     @cached_property
     def _plugin(self) -> RulePack:
@@ -54,13 +54,13 @@ class Bench:
     def _sources(self, rule: Rule) -> tuple[Source, ...]:
         return rule.sources or self._builtin.sources
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """The outcome of every case of every rule and combination."""
+    def outcomes(self, word: str = "") -> Iterator[Outcome]:
+        """The outcome of every case of every rule and combination whose id holds ``word``."""
         for rule in self.pack.rules:
-            for case in rule.case:
+            for case in rule.case if word in rule.id else ():
                 yield Outcome(rule.id, case, self._rule_problem(rule, case))
         for combination in self.pack.combinations:
-            for case in combination.case:
+            for case in combination.case if word in combination.id else ():
                 yield Outcome(combination.id, case, self._combination_problem(combination, case))
 
     def inspection(self, case: Case, default: Source) -> Inspection:
@@ -110,8 +110,8 @@ def _others(found: list[Finding], own: str, case: Case) -> str:
     return f"also fired: {', '.join(unnamed)}" if unnamed else ""
 
 
-def require(pack: Pack) -> None:
+def require(pack: Pack, cache_folder: str | None = None) -> None:
     """Raise ``ConfigError`` with every case of ``pack`` that does not hold."""
-    failed = [outcome for outcome in Bench(pack).outcomes() if outcome.problem]
+    failed = [outcome for outcome in Bench(pack, cache_folder).outcomes() if outcome.problem]
     if failed:
         raise ConfigError(f"{outcome.test_id}: {outcome.problem}" for outcome in failed)

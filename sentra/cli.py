@@ -13,9 +13,9 @@ import click
 import msgspec
 
 from sentra import __version__, cases, evaluate, ruleset, wire
-from sentra.assembly import Assembly, assemble
+from sentra.assembly import Assembly, assemble, cache_folder
 from sentra.cli_entra import entra
-from sentra.config import FIELDS, HELP, file_schema, load_settings
+from sentra.config import FIELDS, HELP, Settings, file_schema, load_settings, read_variable
 from sentra.engine import self_test
 from sentra.errors import ConfigError, RequestError, SentraError
 from sentra.pid_file import running_pid
@@ -86,7 +86,7 @@ def check() -> None:
         assembly = _assembled()
         self_test()
         for plugin in PACKS:
-            cases.require(ruleset.shipped(plugin))
+            cases.require(ruleset.shipped(plugin), str(cache_folder(assembly.settings)))
     for env, field in FIELDS.items():
         value = getattr(assembly.settings, field)
         default = " (default)" if value == HELP[env].default else ""
@@ -234,16 +234,17 @@ def test_rules(plugin: str | None, word: str) -> None:
     failed = total = 0
     with problems_told():
         packs = [ruleset.shipped(name) for name in ([plugin] if plugin else PACKS)]
-    count = sum(len(entry.case) for pack in packs for entry in pack.entries)
+        folder = read_variable("SENTRA_CACHE_DIR")
+    kept = str(cache_folder(Settings(cache_dir=Path(folder) if folder else None)))
+    count = sum(len(entry.case) for pack in packs for entry in pack.entries if word in entry.id)
     with click.progressbar(length=count, label="cases", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
         for pack in packs:
-            for outcome in cases.Bench(pack).outcomes():
+            for outcome in cases.Bench(pack, kept).outcomes(word):
                 bar.update(1)
-                if word in outcome.rule_id:
-                    total += 1
-                    failed += bool(outcome.problem)
-                    if outcome.problem:
-                        click.echo(f"{click.style('failed', fg='red')} {outcome.test_id}: {outcome.problem}")
+                total += 1
+                failed += bool(outcome.problem)
+                if outcome.problem:
+                    click.echo(f"{click.style('failed', fg='red')} {outcome.test_id}: {outcome.problem}")
     click.echo(f"{total - failed} passed, {failed} failed")
     sys.exit(1 if failed or not total else 0)
 

@@ -12,6 +12,7 @@ from sentra.inspection import Inspection, Segment
 from sentra.plugins import BUILTIN, BY_NAME, Context
 from sentra.plugins.rulepack import RulePack
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
+from tests.conftest import CACHE
 from tests.corpora.exfil import Sample, attacks, benign
 
 EMPTY = AnalyzeRequest(PlannerContext(), ToolDefinition())
@@ -19,7 +20,7 @@ EMPTY = AnalyzeRequest(PlannerContext(), ToolDefinition())
 
 @cache
 def bench() -> Bench:
-    return Bench(ruleset.shipped("exfil"))
+    return Bench(ruleset.shipped("exfil"), CACHE)
 
 
 @cache

@@ -15,6 +15,7 @@ from sentra.plugins.rulepack import RulePack
 from sentra.ruleset import Rule
 from sentra.scanner import Scanner
 from sentra.wire import AnalyzeRequest, PlannerContext, ToolDefinition
+from tests.conftest import CACHE
 from tests.corpora import pii
 
 PACK = ruleset.shipped("pii")
@@ -35,7 +36,7 @@ def _defaults() -> Scanner:
 
 @cache
 def _everything() -> Scanner:
-    return Bench(PACK).scanner
+    return Bench(PACK, CACHE).scanner
 
 
 def _found(scanner: Scanner, request: AnalyzeRequest) -> list[Finding]:

@@ -7,6 +7,7 @@ import pytest
 from sentra import ruleset
 from sentra.cases import Bench
 from sentra.inspection import Inspection, Segment
+from tests.conftest import CACHE
 from tests.corpora import secrets, secrets_benign
 
 SAMPLES = 1_600
@@ -16,7 +17,7 @@ LEAST_RECALL_OF_A_KIND = 0.75
 
 @pytest.fixture(scope="module")
 def bench() -> Bench:
-    return Bench(ruleset.shipped("secrets"))
+    return Bench(ruleset.shipped("secrets"), CACHE)
 
 
 def rules_fired(bench: Bench, text: str) -> list[str]:

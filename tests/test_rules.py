@@ -7,8 +7,9 @@ import pytest
 from sentra import ruleset
 from sentra.cases import Bench, Outcome
 from sentra.plugins import BUILTIN
+from tests.conftest import CACHE
 
-PACKS = {builtin.name: Bench(ruleset.shipped(builtin.name)) for builtin in BUILTIN}
+PACKS = {builtin.name: Bench(ruleset.shipped(builtin.name), CACHE) for builtin in BUILTIN}
 OUTCOMES = [outcome for bench in PACKS.values() for outcome in bench.outcomes()]
 LEAST_CASES = 1_000
 
