@@ -120,10 +120,15 @@ def _decode_lenient(body: bytes) -> AnalyzeRequest:
     try:
         return _decode(body)
     except msgspec.DecodeError:
-        mended = _ESCAPE.sub(lambda m: rb"\ufffd" if m[1] else m[0], body)
+        mended = mend(body)
         if mended == body:
             raise
         return _decode(mended)
+
+
+def mend(body: bytes) -> bytes:
+    """JSON with U+FFFD for every escape of half a surrogate pair, which other writers let through."""
+    return _ESCAPE.sub(lambda m: rb"\ufffd" if m[1] else m[0], body)
 
 
 class Identity(msgspec.Struct, frozen=True, rename="camel", gc=False):

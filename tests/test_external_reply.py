@@ -141,6 +141,11 @@ def test_a_byte_order_mark_before_the_json_is_read_over() -> None:
     assert outcome({}, b'\xef\xbb\xbf{"block": true}') is True
 
 
+@pytest.mark.parametrize("reason", [rb"\ud800", rb"\udc00 \ud83d", rb"\ud83d\ude00", rb"\\ud800"])
+def test_a_reason_that_echoes_half_a_surrogate_pair_does_not_undo_a_block(reason: bytes) -> None:
+    assert outcome({}, b'{"block": true, "reason": "%b"}' % reason) is True
+
+
 @pytest.mark.parametrize(("settings", "message"), CONTRADICTIONS)
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("$", r"\$")):

@@ -37,5 +37,10 @@ FINDINGS: tuple[Past, ...] = (
         "a match that began in the separator before a text was sought again for ever, until too much work was a block",
         b"\x05system: linux, 64 bit",
     ),
+    Past(
+        "reply",
+        "a block whose reason echoed half of a surrogate pair was no reply",
+        b'\x00{"block": true, "reason": "\\ud800"}',
+    ),
     Past("text", "the scan missed an address whose domain begins with a hyphen", b"\x05kx81kx81.q@-mail.org"),
 )

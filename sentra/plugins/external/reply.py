@@ -10,6 +10,7 @@ import msgspec
 
 from sentra.definitions import Definition, Items
 from sentra.errors import ConfigError
+from sentra.wire import mend
 
 MAX_REASON = 200
 
@@ -53,11 +54,18 @@ class Reader:
 def decode(body: bytes) -> Any:
     """The JSON document in ``body``. Raises ``CallError`` ``html`` for a page, ``not_json`` for anything else."""
     try:
-        return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+        return _decode(body.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if body.lstrip()[:1] == b"<":
             raise CallError("html") from None
         raise CallError("not_json") from None
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return msgspec.json.decode(mend(body))
 
 
 def _problems(definition: Definition, field: str) -> Iterator[str]:
