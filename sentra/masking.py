@@ -13,14 +13,12 @@ from itertools import count as count_from
 from typing import Any, NamedTuple
 
 import re2
-from msgspec import Struct, structs
 
 from sentra.entra import is_guid
 from sentra.findings import Finding, Source, Span, mask
 from sentra.inspection import Segment
 from sentra.normalize import DECODERS
 from sentra.scanned import Scanned
-from sentra.wire import AnalyzeRequest
 
 MAX_VALUES = 500
 MAX_LONG = 50
@@ -49,7 +47,7 @@ class Masker:
     """
 
     def __init__(self, values: Iterable[str], whole: Iterable[str] = ()):
-        encoded = sorted({value.encode("utf-8", "replace") for value in values if value}, key=len, reverse=True)
+        encoded = sorted({_bytes(value) for value in values if value}, key=len, reverse=True)
         self._long = [value for value in encoded if len(value) > LONG_BYTES]
         self._short = encoded[len(self._long) :]
         self._whole = frozenset(whole)
@@ -223,17 +221,6 @@ def _unused(key: str, taken: Mapping[str, Any]) -> str:
     return next(name for number in count_from(2) if (name := f"{key}#{number}") not in taken)
 
 
-def request_tree(request: AnalyzeRequest) -> dict[str, Any]:
-    """The members of ``request`` as plain JSON-like objects, without those that are null at the top."""
-    return {
-        name: {key: value for key, value in structs.asdict(part).items() if value is not None}
-        if isinstance(part, Struct)
-        else part
-        for name, part in structs.asdict(request).items()
-        if part is not None
-    }
-
-
 def masker_for(root: Any, findings: Sequence[Finding], scanned: Scanned) -> Masker:
     """What hides all ``findings`` of the request with the tree ``root``.
 
@@ -247,13 +234,20 @@ def masker_for(root: Any, findings: Sequence[Finding], scanned: Scanned) -> Mask
         raise Unmaskable("too many candidates")
     if len(places) > MAX_PLACES:
         raise Unmaskable("too many findings")
+    if len(values) > MAX_VALUES + MAX_LONG:
+        raise Unmaskable("too many values")
     if not places:
         return Masker(values)
     if len(scanned.inspection.segments) > MAX_NODES:
         raise Unmaskable("too many members")
     finder, names = _Finder(root), _Names(scanned)
+    standing: dict[tuple[Source, str], list[_Standing]] = {}
     for span, value in places:
-        hidden_values, hidden_whole = _around(span, value, finder.places(span.path), names)
+        key = (span.source, span.path)
+        if key not in standing:
+            found = finder.places(span.path)
+            standing[key] = [_Standing(each, _bytes(each.text or ""), names.before(span, each)) for each in found]
+        hidden_values, hidden_whole = _around(span, value, standing[key])
         values |= hidden_values
         whole |= hidden_whole
     return Masker(values, whole)
@@ -314,26 +308,39 @@ class _Names:
         return 0
 
 
-def _around(span: Span, value: str, places: Iterable[_Place], names: _Names) -> tuple[set[str], set[str]]:
+class _Standing(NamedTuple):
+    """A place with its text as bytes, and how many bytes of a name stand before that in the segment."""
+
+    place: _Place
+    raw: bytes
+    skip: int
+
+
+def _around(span: Span, value: str, standing: Iterable[_Standing]) -> tuple[set[str], set[str]]:
     """Values and whole texts to hide besides ``value`` itself, where that does not stand as such."""
     parts: set[str] = set()
     whole: set[str] = set()
-    for place in places:
-        literal = value in (place.text or "") or value in place.key
-        if span.view is None and literal:
+    for place, raw, skip in standing:
+        if span.view is None and _literal(span, value, place, raw, skip):
             continue
-        skip = names.before(span, place)
         name = place.name or place.key
         if place.text is not None and span.end > skip:
             whole.add(place.text)
-            parts.add(_cut(place.text, span.start - skip, span.end - skip))
+            parts.add(_cut(raw, span.start - skip, span.end - skip))
         if place.text is None or span.end <= skip:
             whole.add(name)
-            parts.add(_cut(name, span.start, span.end))
+            parts.add(_cut(_bytes(name), span.start, span.end))
         elif span.start < skip and not (_rewritten(span) and _is_word(name)):
             whole.add(name)
             parts |= set() if _is_word(name) else {name}
     return {part for part in parts if len(part) >= MIN_PART}, whole
+
+
+def _literal(span: Span, value: str, place: _Place, raw: bytes, skip: int) -> bool:
+    """Whether ``value`` stands in the text or the key as such; where it was found is looked at first, as texts are long."""
+    if span.start >= skip and raw[span.start - skip : span.end - skip] == _bytes(value):
+        return True
+    return value in (place.text or "") or value in place.key
 
 
 def _is_word(name: str) -> bool:
@@ -341,8 +348,12 @@ def _is_word(name: str) -> bool:
     return name.isascii() and name.isidentifier()
 
 
-def _cut(text: str, start: int, end: int) -> str:
-    return text.encode("utf-8", "replace")[max(0, start) : max(0, end)].decode("utf-8", "replace")
+def _cut(raw: bytes, start: int, end: int) -> str:
+    return raw[max(0, start) : max(0, end)].decode("utf-8", "replace")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 class _Finder:

@@ -19,7 +19,7 @@ from sentra.findings import Decision, Finding
 from sentra.fingerprint import Fingerprints
 from sentra.journal import Journal
 from sentra.line_queue import Mirror
-from sentra.masking import Blank, Masker, OnlyIds, Unmaskable, masker_for, request_tree
+from sentra.masking import Blank, Masker, OnlyIds, Unmaskable, masker_for
 from sentra.plain_lines import Plain, PlainLines
 from sentra.plugins import Context
 from sentra.records import (
@@ -32,7 +32,7 @@ from sentra.records import (
     schemas,
     stamp,
 )
-from sentra.wire import AnalyzeRequest, Identity, identity
+from sentra.wire import AnalyzeRequest, Identity, identity, request_tree
 
 MAX_TEXT = 256
 MAX_PATH = 512

@@ -126,6 +126,17 @@ def _decode_lenient(body: bytes) -> AnalyzeRequest:
         return _decode(mended)
 
 
+def request_tree(request: AnalyzeRequest) -> dict[str, Any]:
+    """The members of ``request`` as plain JSON-like objects, without those that are null at the top."""
+    return {
+        name: {key: value for key, value in msgspec.structs.asdict(part).items() if value is not None}
+        if isinstance(part, msgspec.Struct)
+        else part
+        for name, part in msgspec.structs.asdict(request).items()
+        if part is not None
+    }
+
+
 def mend(body: bytes) -> bytes:
     """JSON with U+FFFD for every escape of half a surrogate pair, which other writers let through."""
     return _ESCAPE.sub(lambda m: rb"\ufffd" if m[1] else m[0], body)

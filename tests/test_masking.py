@@ -16,12 +16,14 @@ from sentra.config import PolicyRule
 from sentra.findings import SOURCES, Finding, Source, Span
 from sentra.inspection import inspect
 from sentra.locate import Compiled
-from sentra.masking import Masker, Unmaskable, masker_for, request_tree
+from sentra.masking import Masker, Unmaskable, masker_for
 from sentra.operator_rules import policy_rules
 from sentra.pipeline import Pipeline
 from sentra.plugins import BY_NAME
 from sentra.plugins.rulepack import RulePack
-from sentra.scanner import Scanned, Scanner
+from sentra.scanned import Scanned
+from sentra.scanner import Scanner
+from sentra.wire import request_tree
 from tests.conftest import request_with
 
 VALUE = "ZQ9-4417-KESTREL-8820"
@@ -257,3 +259,41 @@ def test_a_planted_value_appears_nowhere_in_what_is_shown(inputs: Any, outputs: 
 @given(tree=trees)
 def test_without_findings_the_tree_is_unchanged(tree: Any) -> None:
     assert msgspec.json.encode(Masker([]).tree(tree)) == msgspec.json.encode(tree)
+
+
+class Watched(str):
+    """A text that counts how often it is searched from its beginning."""
+
+    searched = 0
+
+    def __str__(self) -> str:
+        return self
+
+    def __contains__(self, value: object) -> bool:
+        Watched.searched += 1
+        return super().__contains__(str(value))
+
+
+def watched(count: int) -> tuple[Any, list[Finding], Scanned]:
+    """The tree of a request with ``count`` values in one text, what finds them, and a scan of the request."""
+    text = Watched(" ".join(f"n:{number:05d}" for number in range(count)))
+    findings = [found("inputValues.d", text[at : at + 7], at + 3, at + 10) for at in range(0, len(text), 8)]
+    return (
+        {"inputValues": {"d": text}},
+        findings,
+        scanned(request_with(inputValues={"d": str(text.encode(), "ascii")}))[1],
+    )
+
+
+def test_a_long_text_is_not_searched_for_each_value_that_was_found_in_it() -> None:
+    Watched.searched = 0
+    masker = masker_for(*watched(400))
+    assert Watched.searched == 0
+    assert masker.text("see n:00399") == "see ****(7)"
+
+
+def test_too_many_values_are_not_looked_for_one_by_one() -> None:
+    Watched.searched = 0
+    with pytest.raises(Unmaskable, match="too many values"):
+        masker_for(*watched(2_000))
+    assert Watched.searched == 0

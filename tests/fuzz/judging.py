@@ -13,9 +13,8 @@ import msgspec
 from sentra import wire
 from sentra.findings import Finding
 from sentra.inspection import Inspection, Segment
-from sentra.masking import request_tree
 from sentra.records import AuditRecord, TelemetryRecord
-from sentra.wire import Identity
+from sentra.wire import Identity, request_tree
 from tests.conftest import request_with
 from tests.fuzz import contract, mutation, samples
 from tests.fuzz.service import TOKEN, Answer, Service, guarded, judging, recording
