@@ -109,7 +109,7 @@ def sentra(
             "PORT": str(port),
             "SENTRA_WORKERS": str(workers),
         }
-        added |= {} if knowing else {"SENTRA_KNOWN_TEXTS": "0"}
+        added |= {"SENTRA_KNOWN_TEXTS": "40000"} if knowing else {}
         added |= ({"SENTRA_CACHE_DIR": str(cache)} if cache else {}) | (PATIENT if patient else {})
         with _running([sys.executable, "-m", "sentra", "serve"], added, port, folder, core) as service:
             yield service

@@ -83,5 +83,4 @@ def _assembled(config: dict[str, Any], plugins: Sequence[str]) -> Assembly:
         path.write_bytes(msgspec.json.encode(config))
         order = ",".join((*BUILTIN_ORDER, *plugins))
         environment = {"SENTRA_PLUGIN_CONFIG": str(path), "STRICT_AUTH_ALLOWED_TOKENS": BEARER, "SENTRA_PLUGINS": order}
-        environment["SENTRA_KNOWN_TEXTS"] = "0"
         return assemble(load_settings(environment)[0])

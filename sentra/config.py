@@ -104,9 +104,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         2_097_152, "SENTRA_MAX_TEXT_CHARS", "Most text in a request, values and object keys, in characters."
     )
     known_texts: Annotated[int, Meta(ge=0)] = _setting(
-        40_000,
+        0,
         "SENTRA_KNOWN_TEXTS",
-        "Texts without any finding that each worker knows again, by hash, and does not scan again; 0 scans all.",
+        "Texts that each worker knows again, by hash, and does not scan again, as 40000; 0 scans all.",
     )
     on_oversize: Literal["error", "allow", "block"] = _setting(
         "error",

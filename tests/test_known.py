@@ -26,7 +26,7 @@ from tests.corpora.evasion import TRANSFORMS
 ENTRIES = [entry for builtin in BUILTIN for entry in ruleset.shipped(builtin.name).entries]
 CASES = sorted({case.joined for entry in ENTRIES for case in entry.case if len(case.joined) < 2_000})
 PLAIN = ("The meeting moves to Tuesday.", "ada@example.com", "17", "Invoice 4711 of March", "Überweisung 12,50 €")
-NEVER = float("inf")
+NEVER, KNOWN = float("inf"), 40_000
 
 
 def drawn(dice: Random, pool: list[str]) -> AnalyzeRequest:
@@ -79,7 +79,7 @@ def test_each_text_of_a_rule_leads_to_the_same_when_it_is_known(alike: tuple[Pip
 
 
 def test_a_text_met_a_third_time_is_not_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline = assemble(Settings()).pipeline
+    pipeline = assemble(Settings(known_texts=KNOWN)).pipeline
     sizes: list[int] = []
     scan = engine.Database.scan
 
@@ -100,7 +100,7 @@ def test_a_text_met_a_third_time_is_not_scanned(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_little_time_is_spent_on_what_is_met_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline = assemble(Settings()).pipeline
+    pipeline = assemble(Settings(known_texts=KNOWN)).pipeline
     scanner, tried = pipeline.scanner, list[int]()
     led_to = scanner._led_to
     monkeypatch.setattr(scanner, "_led_to", lambda alone: tried.append(len(alone.texts[0])) or led_to(alone))
@@ -118,7 +118,7 @@ def test_little_time_is_spent_on_what_is_met_again(monkeypatch: pytest.MonkeyPat
 def test_a_text_that_counts_in_one_argument_only_is_looked_at_each_time(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_bytes(msgspec.json.encode({"policies": [{"arg": "subject", "contains": ["nightjar"]}]}))
-    pipeline = assemble(Settings(plugin_config=config)).pipeline
+    pipeline = assemble(Settings(plugin_config=config, known_texts=KNOWN)).pipeline
     for name, blocked in [*[("note", False)] * 4, *[("subject", True)] * 4]:
         request = request_of("x", inputValues={name: {"text": "about nightjar"}})
         assert pipeline.decide(request, NEVER)[0].blocked == blocked
@@ -127,7 +127,7 @@ def test_a_text_that_counts_in_one_argument_only_is_looked_at_each_time(tmp_path
 def test_a_value_is_not_taken_for_a_name_and_a_value(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_bytes(msgspec.json.encode({"policies": [{"regex": ["^nightjar"]}]}))
-    pipeline = assemble(Settings(plugin_config=config)).pipeline
+    pipeline = assemble(Settings(plugin_config=config, known_texts=KNOWN)).pipeline
     for values, blocked in [*[(["re: nightjar"], False)] * 4, *[({"re": "nightjar"}, True)] * 4]:
         request = request_of("x", inputValues=values)
         assert pipeline.decide(request, NEVER)[0].blocked == blocked
