@@ -172,3 +172,13 @@ def test_too_many_candidates_of_a_weak_rule_block(rules: tuple[Rule, ...]) -> No
     context = Context(AnalyzeRequest(PlannerContext(), ToolDefinition()), scanned)
     verdict = RulePack(EXFIL, rules, (BALL,)).judge(context)
     assert (verdict.block, verdict.rule_id) == (True, "exfil.red")
+
+
+def test_too_much_work_blocks_whatever_count_the_rule_has() -> None:
+    counted = [Compiled(rule, ("tool_output",)) for rule in RULES if "COUNTED" in rule.group]
+    layer = Inspection([Segment("tool_output", (None, "text"), "COUNT1 " * 40_000)])
+    for clock in (iter(number * 0.02 for number in range(10**6)), iter(number * 1.0 for number in range(10**6))):
+        scanned = Scanner(counted, cpu=clock.__next__).scan(layer)
+        context = Context(AnalyzeRequest(PlannerContext(), ToolDefinition()), scanned)
+        verdict = RulePack(EXFIL, RULES, (), {"COUNTED": 3}).judge(context)
+        assert (verdict.block, verdict.rule_id) == (True, "exfil.counted")

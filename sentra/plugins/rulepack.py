@@ -77,7 +77,7 @@ class RulePack:
 
     def _enough(self, finding: Finding, values: dict[str, set[str]]) -> bool:
         least = self._least[finding.rule_id]
-        if least <= 1:
+        if least <= 1 or not finding.value:  # one without a value tells of too much to look at
             return True
         seen = values.setdefault(self._counted[finding.rule_id], set())
         seen.add(finding.value.casefold())
