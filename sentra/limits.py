@@ -143,12 +143,16 @@ class Gate:
         self._last = now
         if self._marked is None:
             self._marked = now
-            asyncio.get_running_loop().call_soon(self._come_out)
+            self._mark(now)
         return now - max(self._seen, self._busy_since)
 
-    def _come_out(self) -> None:
-        if self._marked is not None:
-            self._seen, self._marked = self._marked, None
+    def _mark(self, now: float) -> None:
+        asyncio.get_running_loop().call_soon(self._come_out, now)
+
+    def _come_out(self, mark: float) -> None:
+        self._seen = mark
+        if self._marked == mark:
+            self._marked = None
 
     def age(self, client: Client, waited: float) -> float:
         """Seconds since a request of ``client`` arrived, ``waited`` of them in the event loop, as far as is known.
@@ -191,11 +195,16 @@ class Gate:
         return self._credit > 0
 
     def worked(self, seconds: float) -> None:
-        """Note that the event loop did nothing else for the last ``seconds``: that was no idleness."""
+        """Note that the event loop did nothing else for the last ``seconds``: that was no idleness.
+
+        What is put into the queue after long work did not wait for it: so that is marked too.
+        """
         now = self._clock()
         if now - seconds - self._last > IDLE_SECONDS:
             self._busy_since = now - seconds
         self._last = now
+        if seconds > IDLE_SECONDS:
+            self._mark(now)
 
     def spent(self, seconds: float, size: int) -> None:
         """Note that it took ``seconds`` of this process to judge a body of ``size`` bytes."""

@@ -165,6 +165,25 @@ def test_work_after_idleness_counts_from_its_begin() -> None:
     at_the_gate(steps)
 
 
+def test_only_what_was_there_before_long_work_ended_has_waited_for_it() -> None:
+    waits: list[float] = []
+
+    async def steps(gate: Gate, clock: Time) -> None:
+        def start() -> None:
+            waits.append(Turn(gate).waited)
+
+        loop = asyncio.get_running_loop()
+        turn = Turn(gate)
+        loop.call_soon(start)
+        clock.now += 0.5
+        turn.judged(Decision(blocked=False, timings={"confirm": 500.0}), 0.0)
+        loop.call_soon(start)  # as the next request on the same connection, sent when the answer was there
+        await asyncio.sleep(0)
+
+    at_the_gate(steps)
+    assert waits == [pytest.approx(0.5), 0]
+
+
 def test_waits_are_forgotten_when_the_queue_is_short_again() -> None:
     async def steps(gate: Gate, clock: Time) -> None:
         for _ in range(50):
