@@ -15,7 +15,7 @@ import msgspec
 import re2
 from msgspec import structs
 
-from sentra import __version__, ruleset
+from sentra import __version__, lexicon, ruleset
 from sentra.auth import auth_problems, auth_warnings
 from sentra.config import FileConfig, PluginOptions, Settings, load_file, read_variable
 from sentra.definitions import Definition
@@ -242,6 +242,8 @@ def _warnings(settings: Settings, file: FileConfig) -> Iterable[str]:
     if not file.company_domains and {"email_bcc", "pii"} & set(settings.plugins):
         yield "companyDomain is not set: every mail address counts as external"
     yield from _external_warnings(settings, file)
+    if "exfil" in settings.plugins and not lexicon.is_compiled():
+        yield "the lexicon of exfil is not compiled and takes five times as long: install with a C compiler at hand"
     if settings.audit_only:
         yield "SENTRA_AUDIT_ONLY is on: nothing will be blocked"
         if settings.audit_log_file is None:

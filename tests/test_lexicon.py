@@ -1,19 +1,21 @@
 """The lexicon against a plain sum over features, its file, and texts that it was not learned from."""
 
 import json
-import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sentra import lexicon
+from sentra.assembly import assemble
+from sentra.config import Settings
 from sentra.errors import ConfigError
-from sentra.lexicon import LETTERS, STEP, WORDS, Lexicon, Passage, apart, passages, words
+from sentra.lexicon import Lexicon, Passage, apart, arrays
+from sentra.lexicon.words import CODES, LETTERS, WORDS, passages, words
 
 HELD = Path(__file__).parent / "corpora" / "wording" / "held.jsonl"
 SOURCES = {"user": (1 << 30, 1 << 30), "tool_description": (-1, 0)}
@@ -43,7 +45,7 @@ def scores(text: str, column: int, bias: float) -> list[float]:
         features += [f"{found[place - 2]} * {word}"] if place > 1 else []
         worth.append(sum(WEIGHTS[feature][column] for feature in features if feature in WEIGHTS))
     stops = [place for place, word in enumerate(found) if word == "."]
-    bounds = lexicon.bounds_of(lexicon.np.array(stops, lexicon.np.int64), len(found)).tolist()
+    bounds = arrays.bounds_of(arrays.np.array(stops, arrays.np.int64), len(found)).tolist()
     return [bias + sum(worth[low:high]) for low, high in passages(bounds)]
 
 
@@ -56,16 +58,25 @@ def test_scores_are_the_sums_of_the_features(text: str, column: int) -> None:
     assert max(passage.score for passage in found) == pytest.approx(best, abs=1e-6)
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(TEXTS, max_size=5), st.integers(-1, 200), st.integers(1, 200), st.sampled_from([-50.0, -1.0, 1.0]))
-def test_both_ways_find_the_same(texts: list[str], user: int, data: int, least: float) -> None:
-    shipped = lexicon.shipped("exfil", "orders")
-    buffer = "\n\0\n".join(texts).encode("utf-8", "replace")
-    turns = (user, user + data)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lexicon, "SHORT", 0)
-        expected = shipped.passages(buffer, turns, least)
-    assert shipped._short_passages(buffer, turns, math.ceil((least - shipped._bias) / STEP)) == expected
+@pytest.mark.skipif(not lexicon.is_compiled(), reason="needs sentra.lexicon.compiled: a C compiler at the installation")
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(TEXTS, max_size=5), st.integers(0, 2), st.integers(-1, 200), st.integers(1, 200), st.integers(-1200, 100)
+)
+def test_machine_code_and_arrays_find_the_same(texts: list[str], cut: int, user: int, data: int, enough: int) -> None:
+    from sentra.lexicon import compiled
+
+    buffer = "\n\0\n".join(texts).encode("utf-8", "replace")[cut:]
+    table = lexicon.shipped("exfil", "orders")._table
+    assume(buffer)
+    found = compiled.weigh(buffer, CODES, table, user, user + data, enough)
+    assert found == arrays.weigh(buffer, CODES, table, user, user + data, enough)
+
+
+def test_without_machine_code_arrays_are_used_and_the_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexicon, "find_spec", lambda name: None)
+    assert lexicon._weigh.__wrapped__() is arrays.weigh
+    assert any("lexicon" in warning for warning in assemble(Settings()).warnings)
 
 
 @settings(max_examples=200, deadline=None)
@@ -168,6 +179,6 @@ def test_texts_it_was_not_learned_from() -> None:
 
 
 def test_numpy_starts_no_threads() -> None:
-    script = "import os, sentra.lexicon; print(len(os.listdir('/proc/self/task')))"
+    script = "import os, sentra.lexicon.arrays; print(len(os.listdir('/proc/self/task')))"
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     assert subprocess.check_output([sys.executable, "-c", script], env=environment) == b"1\n"

@@ -22,10 +22,13 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from bench.texts import ordinary
-from sentra import lexicon, ruleset
+from sentra import ruleset
 from sentra.findings import Source
 from sentra.inspection import inspect
 from sentra.lexicon import KINDS, STEP, Kind
+from sentra.lexicon.arrays import bounds_of
+from sentra.lexicon.words import passages as passages_of
+from sentra.lexicon.words import words as words_of
 from sentra.plugins import BUILTIN, BY_NAME
 from sentra.ruleset import RULES
 from sentra.wire import decode_request
@@ -155,10 +158,10 @@ def tabulate(rows: Sequence[Line], columns: dict[str, int]) -> Passages:
     """The passages of ``rows`` over the features in ``columns``."""
     places, ends, owners = [], [0], []
     for owner, row in enumerate(rows):
-        words = lexicon.words(row.text.encode("utf-8", "replace"))
+        words = words_of(row.text.encode("utf-8", "replace"))
         known = [[columns[f] for f in own if f in columns] for own in features(words, row.kind)]
         stops = np.array([place for place, word in enumerate(words) if word == "."], np.int64)
-        for low, high in lexicon.passages(lexicon.bounds_of(stops, len(words)).tolist()):
+        for low, high in passages_of(bounds_of(stops, len(words)).tolist()):
             for own in known[low:high]:
                 places += own
             ends.append(len(places))
@@ -196,9 +199,7 @@ def learn(own: Sequence[Line], plain: Sequence[Line]) -> dict[str, list[float]]:
     """Weights by kind; the feature without a name is the bias."""
     seen: Counter[str] = Counter()
     for row in own:
-        seen.update(
-            {f for some in features(lexicon.words(row.text.encode("utf-8", "replace")), row.kind) for f in some}
-        )
+        seen.update({f for some in features(words_of(row.text.encode("utf-8", "replace")), row.kind) for f in some})
     often = (feature for feature, count in seen.items() if count >= SEEN and telling(feature))
     columns = {feature: place for place, feature in enumerate(often)}
     rows = [*map(named, own, cycle(NAMES)), *plain]
