@@ -76,18 +76,26 @@ def _weigh() -> Weigh:
     return weigh
 
 
+def _steps(values: tuple[float, ...]) -> tuple[float, list[int]]:
+    """The strength of weights, and each in steps, as a byte."""
+    return max(map(abs, values)), [max(-127, min(127, round(value / STEP))) & 0xFF for value in values]
+
+
 class Lexicon:
     """Weights of features by the kind of text, in a table that a feature's number leads to."""
 
     def __init__(self, weights: Mapping[str, Sequence[float]], bias: float):
         self._bias, self._weigh = bias, _weigh()
         self._table = array("H", bytes(2 * len(get_args(Kind)) << BITS))
+        table, rows = self._table, [row << BITS for row in range(len(get_args(Kind)))]
+        in_steps = {values: _steps(values) for values in set(map(tuple, weights.values()))}
+        entries = [(in_steps[tuple(values)], feature) for feature, values in weights.items()]
         # Of two features in one slot the last stays, so the stronger ones come last.
-        for feature, values in sorted(weights.items(), key=lambda entry: max(map(abs, entry[1]))):
+        for (_, steps), feature in sorted(entries, key=lambda entry: entry[0][0]):
             place = place_of(feature)
-            for row, value in enumerate(values):
-                step = max(-127, min(127, round(value / STEP)))
-                self._table[(place >> 8) + (row << BITS)] = (place & CHECK) << 8 | step & 0xFF
+            slot, check = place >> 8, (place & CHECK) << 8
+            for row, step in zip(rows, steps, strict=True):
+                table[slot + row] = check | step
 
     def passages(self, buffer: bytes, turns: tuple[int, int], least: float) -> list[Passage]:
         """Passages of ``buffer``, texts with NULs between them, that score at least ``least``.
@@ -109,15 +117,24 @@ def shipped(plugin: str, name: str) -> Lexicon:
     A line holds a feature and its weights in data, in a user's words and in a tool's description, parted by tabs; the
     feature without a name is the score of no words at all.
     """
-    weights: dict[str, list[float]] = {}
+    weights: dict[str, tuple[float, ...]] = {}
+    read: dict[str, tuple[float, ...]] = {}
     text = (files("sentra") / "rules" / plugin / f"{name}.tsv").read_text("utf-8")
     for number, line in enumerate(text.splitlines(), 1):
-        feature, *values = line.split("\t")
-        try:
-            weights[feature] = [float(value) for value in values]
-        except ValueError:
-            values = []
+        feature, _, told = line.partition("\t")
+        values = read.get(told)
+        if values is None:
+            values = read[told] = _weights(told)
         if len(values) != len(get_args(Kind)):
             raise ConfigError([f"{plugin}/{name}.tsv, line {number}: {line!r}; expected a feature and its weights"])
+        weights[feature] = values
     bias, *_ = weights.pop("")
     return Lexicon(weights, bias)
+
+
+def _weights(told: str) -> tuple[float, ...]:
+    """Numbers parted by tabs; none if one is no number."""
+    try:
+        return tuple(map(float, told.split("\t")))
+    except ValueError:
+        return ()

@@ -6,6 +6,7 @@ too. A feature is a word, or a word and the one before it, or a word and the one
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 LETTERS = 8  # bytes
 WORDS, SENTENCES = 36, 3
@@ -54,7 +55,14 @@ def passages(bounds: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def place_of(feature: str) -> int:
     """Where the weights of ``word``, of ``before word`` or of ``before * word`` stand: a slot, and behind it a check."""
-    *before, number = [int.from_bytes(part.encode(), "little") for part in feature.split(" ") if part != "*"]
-    if before:
-        number = before[0] * BEFORE ^ number * (SKIPPED if "*" in feature else AFTER)
+    others, _, word = feature.rpartition(" ")
+    number = _number(word)
+    if others:
+        before = _number(others.removesuffix(" *"))
+        number = before * BEFORE ^ number * (AFTER if others[-1] != "*" else SKIPPED)
     return (number * SPREAD & _WHOLE) >> SHIFT
+
+
+@cache
+def _number(word: str) -> int:
+    return int.from_bytes(word.encode(), "little")
