@@ -17,6 +17,7 @@ _MAIL_ID = re2.compile(
     rb"(?i)(?:message|content|thread|conversation|internetmessage)[_ -]?id[\"'\\]{0,3}\s?[:=]\s?[\"'\\]{0,3}<?$"
     rb"|(?:in-reply-to|references)[\"'\\]{0,3}\s?[:=][^\n,;]{0,60}$"
 )
+_MAIL_ID_SIGNS = (b"id", b"reply", b"referen")  # one of them is in whatever ``_MAIL_ID`` matches
 _URL_LOGIN = re2.compile(rb"(?i)[a-z][a-z0-9+.-]*://[^\s/@]*$")
 
 
@@ -31,14 +32,17 @@ def email_address(hit: Hit) -> bool:
         return False
     if (local == "git" and hit.after(1) == ":") or _message_id(hit, local):
         return False
-    return _URL_LOGIN.search(hit.buffer[max(hit.low, hit.start - 80) : hit.start]) is None
+    before = hit.buffer[max(hit.low, hit.start - 80) : hit.start]
+    return b"://" not in before or _URL_LOGIN.search(before) is None
 
 
 def _message_id(hit: Hit, local: str) -> bool:
     """An id of a mail (RFC 5322, 3.6.4), by its header's name or, in angle brackets, by its random left part."""
     if hit.before(1) == "<" and hit.after(1) == ">" and _RANDOM.fullmatch(local):
         return True
-    return _MAIL_ID.search(hit.buffer[max(hit.low, hit.start - 60) : hit.start]) is not None
+    before = hit.buffer[max(hit.low, hit.start - 60) : hit.start]
+    lowered = before.lower()
+    return any(sign in lowered for sign in _MAIL_ID_SIGNS) and _MAIL_ID.search(before) is not None
 
 
 @confirm

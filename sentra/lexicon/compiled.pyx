@@ -8,12 +8,12 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
 
 cdef enum:
-    LETTERS = 8
     WORDS = 36
     SENTENCES = 3
     CUT = WORDS - 2
     END = 0
     POINT = 2
+    OTHER = 3  # the first byte of a character that is no Latin letter
     BLANK = 32
     PERIOD = 46
     SIGN = 0xC2
@@ -71,37 +71,46 @@ cdef void add(State *state, uint64_t key, int32_t start, int32_t end, bint ends_
 
 
 cdef void read(State *state, const uint8_t *text, Py_ssize_t size, const uint8_t *codes) noexcept nogil:
-    cdef Py_ssize_t place, start = -1
-    cdef uint8_t raw, code, last = END, kind, run = 1
-    cdef uint64_t key = 0
-    cdef int letters = 0, hidden = 0
+    """Every text begins and ends like a sentence: as if there were a NUL before and behind."""
+    cdef Py_ssize_t place = 0, start = -1
+    cdef uint8_t code, last
+    cdef uint64_t key
+    cdef int bits
     cdef bint nul = True
-    for place in range(0, size + 2):
-        if place < size:
-            raw = text[place]
-            if hidden:
-                hidden -= 1
-                raw = BLANK
-            elif raw > LAST_LATIN or raw == SIGN:
-                hidden = 1 + (raw >= 0xE0) + (raw >= 0xF0)
-                raw = BLANK
-            code = codes[raw]
-        else:
-            raw = code = END if place == size else BLANK
-        kind = 1 if code < BLANK else 0 if code == BLANK else 2
-        if kind != run:
-            if run == 2:
-                add(state, key, <int32_t>start, <int32_t>place, False)
-            elif run == 1 and (nul or last != POINT or raw == BLANK):
-                add(state, PERIOD, <int32_t>start, <int32_t>place, nul)
-            run, start, key, letters, nul = kind, place, 0, 0, False
-        if kind == 2:
-            if letters < LETTERS:
-                key |= <uint64_t>code << 8 * letters
-                letters += 1
-        elif kind == 1:
-            nul = nul or code == END
+    while True:
+        code = last = END
+        while place < size:
+            code = codes[text[place]]
+            if code > POINT:
+                break
+            nul |= code == END
             last = code
+            place += 1
+        if place == size:
+            add(state, PERIOD, <int32_t>start, <int32_t>size + 1, True)
+            return
+        if nul or last != POINT or code == OTHER or text[place] == BLANK:
+            add(state, PERIOD, <int32_t>start, <int32_t>place, nul)
+        while place < size:
+            code = codes[text[place]]
+            if code > BLANK:
+                start, key, bits = place, 0, 0
+                while code > BLANK:
+                    if bits < 64:
+                        key |= <uint64_t>code << bits
+                        bits += 8
+                    place += 1
+                    if place == size:
+                        break
+                    code = codes[text[place]]
+                add(state, key, <int32_t>start, <int32_t>place, False)
+            elif code == BLANK:
+                place += 1
+            elif code == OTHER:
+                place = min(size, place + 2 + (text[place] >= 0xE0) + (text[place] >= 0xF0))
+            else:
+                break
+        start, nul = place, False
 
 
 cdef int32_t bound(State *state, int32_t *bounds) noexcept nogil:
@@ -127,6 +136,7 @@ def weigh(
 ):
     """Worth, start and end of each passage that is worth ``enough``; see ``sentra.lexicon``."""
     cdef Py_ssize_t size = text.shape[0]
+    cdef uint8_t[256] kinds
     cdef int32_t count, length, index, low, high, worth, last, end
     cdef State state
     if codes.shape[0] != 256 or table.shape[0] != 3 << BITS or size > 1 << 30:
@@ -139,12 +149,14 @@ def weigh(
     try:
         if not state.words or not bounds:
             raise MemoryError
+        for index in range(256):
+            kinds[index] = OTHER if index == SIGN or index > LAST_LATIN else codes[index]
         state.count = state.worth = state.texts = 0
         state.before = state.skipped = 0
         state.text_ended = False
         state.table, state.user, state.description = &table[0], user, description
         with nogil:
-            read(&state, &text[0], size, &codes[0])
+            read(&state, &text[0], size, kinds)
             state.words[state.count].worth = state.worth
             count = bound(&state, bounds)
         if state.count < 2:

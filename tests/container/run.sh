@@ -10,7 +10,7 @@
 #   SUITE       the release of that base; the default is the machine's
 #   IMAGE       the name of the result (default localhost/sentra:test); it and the base stay in buildah's storage
 #
-# Packages come from wheels that are downloaded first, checked against the locks; the build itself needs no index. What
+# Packages come from wheels that are downloaded first, checked against the locks; the build itself asks apt alone, for a compiler. What
 # runs is what the image's configuration says: its command and environment, as process 1 of namespaces of its own, under
 # its user and under one that it does not know, without privileges and without a network, on a read-only root with tmpfs
 # on /tmp, /run and /var/log/sentra. See service.sh for what is asked of it.
