@@ -36,7 +36,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
 def _built(root: Path, folder: Path) -> Path:
     """The compiled module, made in ``folder``."""
     source = root.joinpath(*NAME.split(".")).with_suffix(".pyx")
-    module = Extension(NAME, [str(source)], extra_compile_args=["-O2", "-g0"])
+    module = Extension(NAME, [str(source)], extra_compile_args=["-O3", "-g0"])
     distribution = Distribution({"ext_modules": cythonize(module, build_dir=str(folder), quiet=True)})
     command = distribution.get_command_obj("build_ext")
     command.build_lib = command.build_temp = str(folder)

@@ -15,9 +15,10 @@ QUICK_SLACK = 1.5
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The most, or the least, that rows of a name may measure.
+    """The most, or the least, that rows of a name are to measure.
 
-    ``held`` is what was reached of a ``most`` that is not met yet: what may not be lost again until it is.
+    ``held`` stands beside an aim that is not met yet: what was reached, with room for a busy machine, and may not be
+    lost again. The aim stays what it is.
     """
 
     row: str
@@ -27,12 +28,20 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quick: bool = False
 
     def broken_by(self, row: Row, slack: float = 1.0) -> str:
-        """How ``row`` breaks this budget; empty when it does not. With a ``slack`` what is held counts, not the aim."""
-        most = self.held if slack > 1 and self.held is not None else self.most
+        """How ``row`` breaks what is held, or else the aim; empty when it does not."""
+        return self._missed(row, slack, self.held)
+
+    def unmet_by(self, row: Row) -> str:
+        """How ``row`` misses the aim; empty when it does not."""
+        return self._missed(row, 1.0, None)
+
+    def _missed(self, row: Row, slack: float, held: float | None) -> str:
+        most = held if held is not None and self.most is not None else self.most
+        least = held if held is not None and self.least is not None else self.least
         if most is not None and row.value > most * slack:
             return f"{row.name}: {row.value:g} {row.unit}; expected at most {most * slack:g}"
-        if self.least is not None and row.value < self.least / slack:
-            return f"{row.name}: {row.value:g} {row.unit}; expected at least {self.least / slack:g}"
+        if least is not None and row.value < least / slack:
+            return f"{row.name}: {row.value:g} {row.unit}; expected at least {least / slack:g}"
         return ""
 
 
@@ -47,14 +56,20 @@ def budgets() -> tuple[Budget, ...]:
 
 def broken(rows: Iterable[Row], quick: bool = False) -> Iterator[str]:
     """Each broken budget, and each that no row was measured for."""
-    measured = list(rows)
-    for budget in budgets():
-        if quick and not budget.quick:
-            continue
-        found = [row for row in measured if fnmatchcase(row.name, budget.row)]
+    for budget, found in _measured(rows, quick):
         if not found:
             yield f"{budget.row}: was not measured"
-        for row in found:
-            wrong = budget.broken_by(row, QUICK_SLACK if quick else 1.0)
-            if wrong:
-                yield wrong
+        yield from filter(None, (budget.broken_by(row, QUICK_SLACK if quick else 1.0) for row in found))
+
+
+def unmet(rows: Iterable[Row], quick: bool = False) -> Iterator[str]:
+    """Each aim that is not met, though what is held was not lost."""
+    for budget, found in _measured(rows, quick):
+        yield from filter(None, (budget.unmet_by(row) for row in found if budget.held is not None))
+
+
+def _measured(rows: Iterable[Row], quick: bool) -> Iterator[tuple[Budget, list[Row]]]:
+    measured = list(rows)
+    for budget in budgets():
+        if budget.quick or not quick:
+            yield budget, [row for row in measured if fnmatchcase(row.name, budget.row)]

@@ -214,12 +214,14 @@ def worded(layer: Inspection, compiled: Compiled) -> list[lexicon.Passage]:
 
 def _turns(layer: Inspection) -> tuple[int, int]:
     """Where in the buffer the user's words end and the tool's description begins; sources stand in their order."""
-    user, description = -1, len(layer.buffer) + 1
-    for source, at in layer.ranges.items():
+    said, described = 0, None
+    for source, (first, last) in layer.ranges.items():
         if KINDS.get(source) == "user":
-            user = layer.bounds(*at)[1]
+            said = last
         elif KINDS.get(source) == "description":
-            description = layer.bounds(*at)[0]
+            described = first
+    user = layer.bounds(0, said)[1] if said else -1
+    description = len(layer.buffer) + 1 if described is None else layer.bounds(described, described)[0]
     return user, description
 
 

@@ -87,13 +87,29 @@ def row(name: str, value: float) -> Row:
         (Budget("a", most=2.0), 2.9, 1.5, True),
         (Budget("a", most=2.0, held=4.0), 5.9, 1.5, True),
         (Budget("a", most=2.0, held=4.0), 6.1, 1.5, False),
-        (Budget("a", most=2.0, held=4.0), 3.9, 1.0, False),
+        (Budget("a", most=2.0, held=4.0), 3.9, 1.0, True),
+        (Budget("a", most=2.0, held=4.0), 4.1, 1.0, False),
         (Budget("a", least=0.6), 0.5, 1.0, False),
         (Budget("a", least=0.6), 0.5, 1.5, True),
+        (Budget("a", least=0.6, held=0.2), 0.3, 1.0, True),
+        (Budget("a", least=0.6, held=0.2), 0.1, 1.0, False),
     ],
 )
 def test_a_budget_holds_within_its_slack(budget: Budget, value: float, slack: float, holds: bool) -> None:
     assert (budget.broken_by(row("a", value), slack) == "") is holds
+
+
+@pytest.mark.parametrize("budget", [Budget("a", most=2.0, held=4.0), Budget("a", least=6.0, held=1.0)])
+def test_an_aim_is_told_until_it_is_met_whatever_is_held(budget: Budget) -> None:
+    aim = budget.most or budget.least or 0.0
+    assert f"{aim:g}" in budget.unmet_by(row("a", 3.0))
+    assert budget.unmet_by(row("a", aim)) == ""
+
+
+def test_what_is_held_is_short_of_the_aim() -> None:
+    for budget in budgets():
+        assert budget.held is None or budget.broken_by(row(budget.row, budget.held)) == ""
+        assert budget.held is None or budget.unmet_by(row(budget.row, budget.held)) != ""
 
 
 def test_a_budget_that_nothing_was_measured_for_is_broken() -> None:
