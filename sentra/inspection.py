@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
-from typing import overload
+from typing import Any, overload
 
 from msgspec import Struct
 
@@ -63,10 +63,11 @@ class Segment(Struct, gc=False, eq=False):
 class Inspection:
     """All segments of a request in the order of ``SOURCES``, joined for one scan.
 
-    ``buffer`` holds the segments' UTF-8 bytes with a separator between them; every segment knows its offsets.
+    ``buffer`` holds the segments' UTF-8 bytes with a separator between them; every segment knows its offsets. ``found`` is
+    what second looks found about places in it and would find again.
     """
 
-    __slots__ = ("_chosen", "_layout", "_ranges", "buffer", "passages", "segments")
+    __slots__ = ("_chosen", "_layout", "_ranges", "buffer", "found", "passages", "segments")
 
     def __init__(self, segments: Sequence[Segment]):
         self.segments = segments
@@ -74,6 +75,7 @@ class Inspection:
         self._ranges: dict[Source, tuple[int, int]] | None = None
         self._chosen: dict[tuple[Source, ...], list[tuple[int, int]]] = {}
         self.passages: dict[str, list[Passage]] = {}
+        self.found: dict[Any, Any] = {}
         self.buffer = self._layout.buffer
 
     @property

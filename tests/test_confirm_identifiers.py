@@ -135,13 +135,13 @@ def test_base58check_refuses_what_is_too_short() -> None:
 
 def test_a_header_is_sought_only_above_the_value() -> None:
     text = b"a,b\n1,2\n"
-    assert column_header(text, text.index(b"2"), 0) == b"b"
-    assert column_header(text, 0, 0) is None
+    assert column_header(text, text.index(b"2"), 0, {}) == b"b"
+    assert column_header(text, 0, 0, {}) is None
 
 
 def test_a_far_header_costs_no_more_than_a_near_one() -> None:
     text = b"ssn,b\n" + b"1,2\n" * 5000 + b"536228714,x"
-    assert column_header(text, len(text) - 11, 0) is None
+    assert column_header(text, len(text) - 11, 0, {}) is None
 
 
 @pytest.mark.parametrize("name", ["customerSsn", "customer_ssn", "SSNNumber", "ssn1"])

@@ -25,10 +25,11 @@ class Hit:
 
     ``buffer`` is UTF-8; ``start``/``end`` delimit the value, ``low``/``high`` the segment that it stands in.
     Segments of named arguments read ``name: value``, so the argument's name is part of the window before the value.
-    ``texts`` tells where in ``buffer`` the texts of each source stand, if that is known.
+    ``texts`` tells where in ``buffer`` the texts of each source stand, if that is known, and keeps what was ``found`` about
+    places in it: a thousand values may stand in one column.
     """
 
-    __slots__ = ("buffer", "context", "end", "high", "low", "start", "texts", "value")
+    __slots__ = ("buffer", "context", "end", "found", "high", "low", "start", "texts", "value")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Hit:
     ):
         self.buffer, self.start, self.end, self.low, self.high = buffer, start, end, low, high
         self.context, self.texts = context, texts
+        self.found: dict[Any, Any] = {} if texts is None else texts.found
         self.value = buffer[start:end].decode("utf-8", "replace")
 
     def before(self, size: int = WINDOW_BYTES) -> str:
@@ -63,6 +65,8 @@ class Search(Protocol):
 
 class Texts(Protocol):
     """Where the texts of a request stand in one buffer, as an inspection knows it."""
+
+    found: dict[Any, Any]
 
     def ranges_of(self, sources: tuple[Source, ...], /) -> list[tuple[int, int]]: ...
 

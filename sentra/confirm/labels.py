@@ -48,10 +48,24 @@ _GENERIC = re2.compile(
 @confirm
 def unlabelled(hit: Hit) -> bool:
     """No name of something else (an order, a build, a timestamp) stands right before the value or over its column."""
-    header = column_header(hit.buffer, hit.start, hit.low)
-    before = spoken(_window(hit, WINDOW_BYTES) if header is None else header)
+    header = column_header(hit.buffer, hit.start, hit.low, hit.found)
+    if header is None:
+        return _unlabelled(hit.context, _window(hit, WINDOW_BYTES))
+    return _once(hit, _unlabelled, header)
+
+
+def _unlabelled(context: Search | None, text: bytes) -> bool:
+    before = spoken(text)
     other = _OTHER.search(before)
-    return other is None or _named_later(hit.context, before, other.start(1))
+    return other is None or _named_later(context, before, other.start(1))
+
+
+def _once(hit: Hit, asked: Callable[[Any, bytes], bool], header: bytes) -> bool:
+    """What is ``asked`` of a column's header, which is the same for all values below it."""
+    key = (asked, hit.context, header)
+    if key not in hit.found:
+        hit.found[key] = asked(hit.context, header)
+    return bool(hit.found[key])
 
 
 @factory
@@ -65,9 +79,9 @@ def labelled(hit: Hit, reach: int = WINDOW_BYTES) -> bool:
     """Is one of the rule's context words what the value is called?"""
     if hit.context is None:
         return False
-    header = column_header(hit.buffer, hit.start, hit.low)
+    header = column_header(hit.buffer, hit.start, hit.low, hit.found)
     if header is not None:
-        return _found(hit.context, header)
+        return _once(hit, _found, header)
     window = _window(hit, reach)
     key = _KEY.search(window)
     if key is not None and _GENERIC.search(spoken(key[1])) is None:

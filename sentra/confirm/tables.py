@@ -8,23 +8,40 @@ _RULER = frozenset(b"|-:+= \t\r")
 _DIGITS = frozenset(b"0123456789")
 
 
-def column_header(buffer: bytes, start: int, low: int) -> bytes | None:
+Header = tuple[bytes, list[bytes]] | None
+"""The delimiter of a table's lines and the cells of its first one; nothing for a line of no table."""
+
+
+def column_header(buffer: bytes, start: int, low: int, known: dict[int, Header]) -> bytes | None:
     """The head of the column that holds the byte at ``start``, or nothing when that is no cell of a table.
 
-    A table is a block of lines with the same number of one delimiter (``|``, tab, ``;``, ``,``) and at most
-    4096 bytes above the value; its first line is the header when its cell is short and holds no digit.
+    A table is a block of lines with the same number of one delimiter (``|``, tab, ``;``, ``,``) and at most 4096 bytes
+    above the value's own; its first line is the header when its cell is short and holds no digit. ``known`` keeps the
+    header of each line by where the line begins: a line has many values.
     """
     line_start = buffer.rfind(b"\n", max(low, start - REACH_BYTES), start) + 1
     if line_start == 0:
         return None
-    line_end = buffer.find(b"\n", start, start + REACH_BYTES)
-    line = buffer[line_start : line_end if line_end >= 0 else start + REACH_BYTES]
+    if line_start not in known:
+        known[line_start] = _header(buffer, line_start, max(low, line_start - REACH_BYTES))
+    header = known[line_start]
+    if header is None:
+        return None
+    delimiter, cells = header
+    index = buffer.count(delimiter, line_start, start)
+    cell = cells[index].strip() if index < len(cells) else b""
+    return cell if cell and len(cell) <= MOST_HEADER_BYTES and _DIGITS.isdisjoint(cell) else None
+
+
+def _header(buffer: bytes, line_start: int, low: int) -> Header:
+    most = line_start + 2 * REACH_BYTES
+    line_end = buffer.find(b"\n", line_start, most)
+    line = buffer[line_start : line_end if line_end >= 0 else most]
     for delimiter in _DELIMITERS:
         count = line.count(delimiter)
         if count:
-            first = _first_line(buffer, line_start, max(low, start - REACH_BYTES), delimiter, count)
-            cell = _cell(first, delimiter, line[: start - line_start].count(delimiter)) if first else None
-            return cell if cell and len(cell) <= MOST_HEADER_BYTES and _DIGITS.isdisjoint(cell) else None
+            first = _first_line(buffer, line_start, low, delimiter, count)
+            return (delimiter, first.split(delimiter)) if first else None
     return None
 
 
@@ -58,8 +75,3 @@ def _first_line(buffer: bytes, line_start: int, low: int, delimiter: bytes, coun
         elif not line or not _RULER.issuperset(line):
             break
     return top
-
-
-def _cell(line: bytes, delimiter: bytes, index: int) -> bytes | None:
-    cells = line.split(delimiter)
-    return cells[index].strip() if index < len(cells) else None
