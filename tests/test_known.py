@@ -106,7 +106,7 @@ def test_little_time_is_spent_on_what_is_met_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(scanner, "_led_to", lambda alone: tried.append(len(alone.texts[0])) or led_to(alone))
     scanner.cpu = lambda: LEARN_SECONDS * 0.4 * len(tried)
     texts = [f"mail to ada{number}@example.com" for number in range(9)] + ["mail ada@example.com " * (LEARNABLE // 20)]
-    request = request_of(plannerContext={"previousToolsOutputs": texts})
+    request = request_of(inputValues={"notes": texts})
     expected = told(assemble(Settings(known_texts=0)).pipeline, request)
     for turn in range(8):
         assert told(pipeline, request) == expected

@@ -20,7 +20,12 @@ _NEVER_ISSUED = frozenset({"078051120", "219099999", "123456789", "987654321"})
 def stdnum(argument: str) -> Confirm:
     """The value is valid for python-stdnum's module ``argument``, as ``es.nif``, with or without its separators."""
     module = import_module(f"stdnum.{argument}")
-    return lambda hit: bool(module.is_valid(hit.value) or module.is_valid(hit.value.translate(_SEPARATORS).upper()))
+
+    def valid(hit: Hit) -> bool:
+        bare = hit.value.translate(_SEPARATORS).upper()
+        return bool(module.is_valid(hit.value) or (bare != hit.value and module.is_valid(bare)))
+
+    return valid
 
 
 @confirm
