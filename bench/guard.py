@@ -64,8 +64,10 @@ def broken(rows: Iterable[Row], quick: bool = False) -> Iterator[str]:
 
 def unmet(rows: Iterable[Row], quick: bool = False) -> Iterator[str]:
     """Each aim that is not met, though what is held was not lost."""
+    slack = QUICK_SLACK if quick else 1.0
     for budget, found in _measured(rows, quick):
-        yield from filter(None, (budget.unmet_by(row) for row in found if budget.held is not None))
+        kept = (row for row in found if budget.held is not None and not budget.broken_by(row, slack))
+        yield from filter(None, map(budget.unmet_by, kept))
 
 
 def _measured(rows: Iterable[Row], quick: bool) -> Iterator[tuple[Budget, list[Row]]]:

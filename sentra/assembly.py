@@ -243,7 +243,7 @@ def _warnings(settings: Settings, file: FileConfig) -> Iterable[str]:
         yield "companyDomain is not set: every mail address counts as external"
     yield from _external_warnings(settings, file)
     if "exfil" in settings.plugins and not lexicon.is_compiled():
-        yield "the lexicon of exfil is not compiled and takes five times as long: install with a C compiler at hand"
+        yield "the lexicon of exfil is not compiled and takes 4 to 40 times as long: install with a C compiler at hand"
     if settings.audit_only:
         yield "SENTRA_AUDIT_ONLY is on: nothing will be blocked"
         if settings.audit_log_file is None:

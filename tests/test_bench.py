@@ -10,7 +10,7 @@ import pytest
 from bench import external
 from bench.answers import Answer, problem
 from bench.client import open_loop
-from bench.guard import Budget, broken, budgets
+from bench.guard import Budget, broken, budgets, unmet
 from bench.layers import needs_literal
 from bench.requests import Case, cases, parse_size
 from bench.rows import Row, compare, load, rendered, save, stamp
@@ -104,6 +104,12 @@ def test_an_aim_is_told_until_it_is_met_whatever_is_held(budget: Budget) -> None
     aim = budget.most or budget.least or 0.0
     assert f"{aim:g}" in budget.unmet_by(row("a", 3.0))
     assert budget.unmet_by(row("a", aim)) == ""
+
+
+def test_what_is_lost_is_told_as_broken_and_not_as_held() -> None:
+    lost, kept = row("ratio/curated/ordinary/1.7k", 1e6), row("ratio/curated/ordinary/8k", 2.3)
+    assert any(lost.name in line for line in broken([lost, kept], quick=True))
+    assert [line.partition(":")[0] for line in unmet([lost, kept], quick=True)] == [kept.name]
 
 
 def test_what_is_held_is_short_of_the_aim() -> None:

@@ -9,7 +9,7 @@ from stdnum import luhn
 from sentra import confirm
 from sentra.confirm import Hit, parse
 from sentra.confirm.cards import luhn_holds
-from sentra.confirm.tables import column_header
+from sentra.confirm.tables import Header, column_header
 from sentra.confirm.wallets import base58check, keccak256
 from sentra.ruleset import compile_pattern, word_pattern
 
@@ -231,3 +231,14 @@ def test_a_north_american_number_may_have_an_extension(text: str) -> None:
 
 def test_a_paragraph_of_a_rule_is_no_phone() -> None:
     assert not parse("phone_north_american")(hit("252.227-7013", "252.227-7013"))
+
+
+def test_what_is_known_of_a_line_is_what_would_be_found_again() -> None:
+    lines = ["name,phone", "Ann,555", "a;b;c", "x;1;2", "|k|v|", "|--|--|", "|1|2|", "no table", *["p,q"] * 1500]
+    text = "\n".join(lines).encode()
+    known: dict[int, Header] = {}
+    for low in (0, len(text) // 2):
+        known.clear()
+        for start in range(low, len(text), 3):
+            assert column_header(text, start, low, known) == column_header(text, start, low, {})
+    assert known
