@@ -3,12 +3,12 @@
 import contextlib
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import tomli
 import yaml
 from msgspec import Meta
 
@@ -103,7 +103,7 @@ def read_document(path: Path) -> Any:
 
 def _parsed(suffix: str, text: str) -> Any:
     if suffix == ".toml":
-        return tomllib.loads(text)
+        return tomli.loads(text)
     if suffix in (".yaml", ".yml"):
         document = yaml.safe_load(text)
         _check_texts(document)

@@ -27,8 +27,8 @@ _NOWHERE = Segment("input", (None, ""), "", start=-1, end=-1)
 class Compiled:
     """A rule ready to locate: its pattern and second looks are compiled at first use.
 
-    ``allow`` are the operator's patterns of values that are no finding. ``widest`` is the most bytes that a match can
-    have, where there is a most; ``searched`` the bytes that were searched since the pattern was compiled.
+    ``allow`` are the operator's patterns of values that are no finding. ``searched`` counts the bytes that were searched
+    since the pattern was compiled.
     """
 
     __slots__ = (
@@ -43,7 +43,6 @@ class Compiled:
         "rule",
         "searched",
         "sources",
-        "widest",
     )
 
     def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Any] = ()):
@@ -56,7 +55,11 @@ class Compiled:
         self._confirms: tuple[Confirm, ...] = ()
         self.group: int = 0
         self.searched = 0
-        self.widest = rule.widest or ruleset.widest(rule.pattern)
+
+    @property
+    def widest(self) -> int | None:
+        """The most bytes that a match can have, where there is a most."""
+        return self.rule.widest or ruleset.widest(self.rule.pattern)
 
     def prepare(self) -> Any:
         """The compiled pattern."""
@@ -86,8 +89,9 @@ class Compiled:
         """
         pattern = self.prepare()
         self.searched += high - low
-        while self.widest and high - low > WINDOW + self.widest:
-            match = pattern.search(buffer, low, low + WINDOW + self.widest)
+        widest = self.widest if high - low > WINDOW else None
+        while widest and high - low > WINDOW + widest:
+            match = pattern.search(buffer, low, low + WINDOW + widest)
             if match is not None and match.start() < low + WINDOW:
                 allowance.take(match.end() - low)
                 return match

@@ -44,7 +44,7 @@ def _alternatives(policy: PolicyRule, number: int) -> Iterator[Rule]:
 
 
 def _refusals(pattern: str) -> Iterator[str]:
-    faults = list(pattern_problems(f"{UTF8}(?i){pattern}", shipped=False))
+    faults = list(pattern_problems(f"{UTF8}(?i){pattern}"))
     yield from faults
     why = None if faults else refusal(f"{UTF8}(?i){pattern}")
     if why:

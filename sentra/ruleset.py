@@ -1,7 +1,6 @@
 """Rules as data: a pack is a TOML file, or a folder of them, whose stem is a plugin's name."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import re2
+import tomli
 
 from sentra import confirm, engine
 from sentra.domains import expand_hosts
@@ -152,10 +152,10 @@ def _pack_files(root: Traversable, plugin: str) -> Iterator[tuple[str, str]]:
 def parse(name: str, text: str) -> PackFile:
     """The rules of the TOML file ``name``. Raises ``ConfigError`` that names the file and the place."""
     try:
-        document = expand(tomllib.loads(text))
+        document = expand(tomli.loads(text))
         expand_hosts(document)
         pack = msgspec.convert(document, PackFile)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (tomli.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError([f"{name}: {error}"]) from None
     return pack
 
@@ -201,7 +201,7 @@ def merge(plugin: str, parts: Iterable[PackFile]) -> Pack:
     for rule in rules:
         problems.extend(f"{rule.id}: {text}" for text in _kind_problems(rule))
         for pattern in filter(None, (rule.pattern, rule.scan)):
-            problems.extend(f"{rule.id}: {text}" for text in pattern_problems(pattern))
+            problems.extend(f"{rule.id}: {text}" for text in _cost_problems(pattern))
         with collecting(problems):
             confirms(rule)
     raise_all(problems)
@@ -253,16 +253,17 @@ def _case_problems(cases: tuple[Case, ...]) -> Iterator[str]:
                 yield f"case {case.name!r} expects a match that its text does not hold"
 
 
-def pattern_problems(pattern: str, shipped: bool = True) -> Iterator[str]:
-    """What keeps ``pattern`` from being a rule: its syntax, or a match of nothing.
-
-    A ``shipped`` pattern has no anchors and no counted gap over 20 either: both cost speed on hostile text.
-    """
-    if shipped and anchored(pattern):
+def _cost_problems(pattern: str) -> Iterator[str]:
+    """What a shipped pattern may not have, because it costs speed on hostile text."""
+    if anchored(pattern):
         yield f"pattern {pattern!r} uses an anchor; use \\b or a confirm"
-    for gap in _GAP.finditer(_bare(pattern)) if shipped else ():
+    for gap in _GAP.finditer(_bare(pattern)):
         if int(gap[1]) > MAX_GAP:
             yield f"pattern {pattern!r} has a counted gap over {MAX_GAP}; it would be slow on hostile text"
+
+
+def pattern_problems(pattern: str) -> Iterator[str]:
+    """What keeps ``pattern`` from being a rule: its syntax, or a match of nothing."""
     try:
         compiled = compile_pattern(pattern)
     except re2.error as error:

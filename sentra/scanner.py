@@ -192,7 +192,9 @@ class Scanner:
         Raises ``EngineError`` for a rule that would silently not run.
         """
         for number, compiled in enumerate(self.rules):
-            if compiled.rule.case:
+            if compiled.rule.case and compiled.rule.pattern:
+                for problem in ruleset.pattern_problems(compiled.rule.pattern):
+                    raise EngineError(f"{compiled.rule.id}: {problem}")
                 compiled.prepare()
             for case in () if compiled.rule.companion else compiled.rule.case:
                 text = case.joined.encode("utf-8", "replace")

@@ -62,15 +62,15 @@ def definition(url: str = "https://policy.example/check", **changes: Any) -> Def
     return msgspec.convert(given, Definition)
 
 
-def pipeline_of(*plugins: Any, **options: Any) -> Pipeline:
-    """A pipeline on the real clock."""
-    return Pipeline(no_rules(), plugins, clock=time.monotonic, **options)
+def pipeline_of(*plugins: Any, clock: Callable[[], float] = time.monotonic, **options: Any) -> Pipeline:
+    """A pipeline without rules, on the real clock if no other is given."""
+    return Pipeline(no_rules(), plugins, clock=clock, **options)
 
 
 async def decide(pipeline: Pipeline, document: Any = None, budget: float = 0.9) -> Decision:
     """One decision, with ``budget`` seconds for it."""
     request = decode_request(msgspec.json.encode(document or request_with()))
-    decision, _ = await pipeline.decide_async(request, time.monotonic() + budget)
+    decision, _ = await pipeline.decide_async(request, pipeline._clock() + budget)
     return decision
 
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from sentra import engine, ruleset
+from sentra.allowance import no_clock
 from sentra.assembly import assemble
 from sentra.config import Settings
 from sentra.findings import Source
@@ -54,10 +55,17 @@ def told(pipeline: Pipeline, request: AnalyzeRequest) -> Any:
     return decision.blocked, verdict and (verdict.rule_id, verdict.finding), found
 
 
+def unhurried(known_texts: int) -> Pipeline:
+    """One for which no work takes any time, so that all is found on a slow machine too."""
+    pipeline = assemble(Settings(known_texts=known_texts)).pipeline
+    pipeline.scanner.cpu = no_clock
+    return pipeline
+
+
 @pytest.fixture(scope="module")
 def alike() -> tuple[Pipeline, Pipeline]:
     """One that knows texts again, few of them so that it forgets too, and one that does not."""
-    return tuple(assemble(Settings(known_texts=most)).pipeline for most in (400, 0))  # type: ignore[return-value]
+    return unhurried(400), unhurried(0)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -71,7 +79,7 @@ def test_what_is_known_changes_no_verdict_and_no_finding(alike: tuple[Pipeline, 
 
 
 def test_each_text_of_a_rule_leads_to_the_same_when_it_is_known(alike: tuple[Pipeline, Pipeline]) -> None:
-    learning, knowing = assemble(Settings(known_texts=10 * len(CASES))).pipeline, alike[1]
+    learning, knowing = unhurried(10 * len(CASES)), alike[1]
     for start in range(0, len(CASES), 7):
         request = request_of(plannerContext={"previousToolsOutputs": CASES[start : start + 7]})
         expected = told(knowing, request)
@@ -107,7 +115,7 @@ def test_little_time_is_spent_on_what_is_met_again(monkeypatch: pytest.MonkeyPat
     scanner.cpu = lambda: LEARN_SECONDS * 0.4 * len(tried)
     texts = [f"mail to ada{number}@example.com" for number in range(9)] + ["mail ada@example.com " * (LEARNABLE // 20)]
     request = request_of(inputValues={"notes": texts})
-    expected = told(assemble(Settings(known_texts=0)).pipeline, request)
+    expected = told(unhurried(0), request)
     for turn in range(8):
         assert told(pipeline, request) == expected
         assert (len(tried) > 0) == (turn > 0)

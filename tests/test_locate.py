@@ -65,6 +65,11 @@ def test_no_match_is_longer(data: st.DataObject) -> None:
     assert len(text.encode()) <= widest
 
 
+def test_every_shipped_pattern_can_be_searched_for() -> None:
+    patterns = [pattern for rule in SHIPPED for pattern in (rule.pattern, rule.scan) if pattern]
+    assert [problem for pattern in patterns for problem in ruleset.pattern_problems(pattern)] == []
+
+
 def test_no_case_of_a_rule_has_a_longer_match() -> None:
     for rule in SHIPPED:
         rule_of = Compiled(rule, SOURCES)

@@ -100,6 +100,15 @@ def test_a_rule_that_would_silently_not_run_ends_the_start(rule: Rule) -> None:
         Scanner([Compiled(rule, ("tool_output",))]).prove()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "told"), [(r"open(?=x)", "does not compile"), ("(?:open)*", "matches the empty text")]
+)
+def test_a_pattern_that_cannot_be_searched_for_ends_the_start(pattern: str, told: str) -> None:
+    rule = structs.replace(SEEN, pattern=pattern, scan="open")
+    with pytest.raises(EngineError, match=rf"exfil\.seen: pattern .* {told}"):
+        Scanner([Compiled(rule, ("tool_output",))]).prove()
+
+
 PIECES = [
     Compiled(Rule(id=f"exfil.piece-{number}", title="Piece", pattern=pattern, strength=strength), SOURCES)
     for number, (pattern, strength) in enumerate(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import environment, free_port, running
 
-BROKEN_PACK = '[[rule]]\nid = "secrets.broken"\ntitle = "x"\npattern = "("\n'
+BROKEN_PACK = '[[rule]]\nid = "secrets.broken"\ntitle = "x"\npattern = "x"\n'
 
 
 def serve(folder: Path, *, code: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -46,7 +46,7 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
         ("from sentra import engine\nengine.CANARIES = ((r'x{3}', 'no match here'),)", "the scan engine misses"),
         (
             f"from sentra import ruleset\nruleset._pack_files = lambda root, plugin: [('x.toml', {BROKEN_PACK!r})]",
-            "does not compile",
+            "needs 2 matching cases",
         ),
     ],
     ids=["failed self-test", "broken rule"],
