@@ -5,6 +5,7 @@ What a rule found is decided here alone, in linear time; an exceeded cap is a fi
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import structs
@@ -15,6 +16,7 @@ from sentra.confirm import READS_OTHERS, Confirm, Hit, labels
 from sentra.findings import Finding, Source, Span
 from sentra.inspection import Inspection, Path, Segment
 from sentra.lexicon import KINDS, LEAST
+from sentra.linear import Match, Pattern
 from sentra.ruleset import Rule
 
 CONFIRM_COST = 2_000
@@ -45,13 +47,13 @@ class Compiled:
         "sources",
     )
 
-    def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Any] = ()):
+    def __init__(self, rule: Rule, sources: tuple[Source, ...], allow: Sequence[Pattern] = ()):
         self.rule, self.sources, self.allow = rule, sources, tuple(allow)
         self.by_segment = rule.arg is not None or ruleset.anchored(rule.pattern)
         self.lexicon = lexicon.shipped(rule.plugin, rule.lexicon) if rule.lexicon else None
         self._pattern: Any = None
-        self._context: Any = None
-        self._names: Any = None
+        self._context: Pattern | None = None
+        self._names: Pattern | None = None
         self._confirms: tuple[Confirm, ...] = ()
         self.group: int = 0
         self.searched = 0
@@ -81,7 +83,7 @@ class Compiled:
         self._pattern, self.searched = None, 0
         self.prepare()
 
-    def search(self, buffer: bytes, low: int, high: int, allowance: Allowance) -> Any:
+    def search(self, buffer: bytes, low: int, high: int, allowance: Allowance) -> Match | None:
         """The first match from ``low`` to ``high``, or nothing.
 
         Some patterns take 10 us for a byte of a text made for them, and no deadline ends a search: so a long text is
@@ -90,8 +92,9 @@ class Compiled:
         pattern = self.prepare()
         self.searched += high - low
         widest = self.widest if high - low > WINDOW else None
+        match: Match | None
         while widest and high - low > WINDOW + widest:
-            match = pattern.search(buffer, low, low + WINDOW + widest)
+            match = allowance.window(partial(pattern.search, buffer, low, low + WINDOW + widest))
             if match is not None and match.start() < low + WINDOW:
                 allowance.take(match.end() - low)
                 return match

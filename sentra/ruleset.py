@@ -16,6 +16,7 @@ from sentra import confirm, engine
 from sentra.domains import expand_hosts
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Source, Strength
+from sentra.linear import Pattern
 
 RULES = files("sentra") / "rules"
 MIN_CASES = 2
@@ -326,14 +327,14 @@ def _reason(error: Exception) -> str:
     return detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
 
 
-def compile_pattern(pattern: str) -> Any:
+def compile_pattern(pattern: str) -> Pattern:
     """``pattern`` for a linear-time search over bytes, read as the scan engine reads it. Raises ``re2.error``."""
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 64 << 20
     if not engine.is_utf8(pattern):
         options.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile(pattern.removeprefix(engine.UTF8).encode(), options)
+    return Pattern(pattern.removeprefix(engine.UTF8).encode(), options)
 
 
 @cache

@@ -11,6 +11,8 @@ from sentra.allowance import (
     LEAST_CONFIRM_SECONDS,
     SCAN_AND_CONFIRM_SECONDS,
     SEARCH_COST,
+    SLOW_SECONDS,
+    SLOW_WINDOW_SECONDS,
     UNTIMED,
     WINDOW,
     Allowance,
@@ -70,6 +72,36 @@ def test_processor_time_is_bounded_once_there_was_some_work() -> None:
         allowance.take(0)
     clock.now += CONFIRM_SECONDS * 1.1
     assert any(exceeds(lambda: allowance.take(0)) for _ in range(CPU_CHECK_EVERY))
+
+
+def windows(allowance: Allowance, clock: Clock, seconds: float, count: int) -> int:
+    """How many of ``count`` windows that take ``seconds`` each are searched."""
+
+    def search() -> None:
+        clock.now += seconds
+
+    return next((number for number in range(count) if exceeds(lambda: allowance.window(search))), count)
+
+
+def test_a_few_slow_windows_are_searched_and_no_more() -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    assert windows(allowance, clock, SLOW_SECONDS / 4.5, 10) == 4
+    assert exceeds(lambda: allowance.take(0))
+
+
+def test_slow_windows_count_for_each_rule_alone() -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    for _ in range(5):
+        allowance.begin()
+        assert windows(allowance, clock, SLOW_SECONDS / 4.5, 4) == 4
+
+
+def test_windows_that_are_not_slow_are_searched_however_many() -> None:
+    clock = Clock()
+    allowance = Allowance(10, never, clock)
+    assert windows(allowance, clock, SLOW_WINDOW_SECONDS * 0.9, 1_000) == 1_000
 
 
 def test_one_large_search_is_enough_to_be_timed_and_each_is_looked_at() -> None:

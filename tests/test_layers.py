@@ -16,6 +16,7 @@ ROWS: dict[str, int] = {
     "normalize": 0,
     "log": 0,
     "line_queue": 0,
+    "linear": 0,
     "segments": 0,
     "definitions": 0,
     "config_file": 0,

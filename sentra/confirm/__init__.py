@@ -5,11 +5,12 @@ all of them must hold. A confirm is linear in the length of the match and of the
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from sentra.errors import ConfigError
 from sentra.findings import Source
+from sentra.linear import Pattern
 
 WINDOW_BYTES = 80
 READS_CONTEXT = frozenset(
@@ -38,7 +39,7 @@ class Hit:
         end: int,
         low: int,
         high: int,
-        context: "Search | None" = None,
+        context: Pattern | None = None,
         texts: "Texts | None" = None,
     ):
         self.buffer, self.start, self.end, self.low, self.high = buffer, start, end, low, high
@@ -53,14 +54,6 @@ class Hit:
     def after(self, size: int = WINDOW_BYTES) -> str:
         """Up to ``size`` bytes of the same segment that stand after the value."""
         return self.buffer[self.end : min(self.high, self.end + size)].decode("utf-8", "replace")
-
-
-class Search(Protocol):
-    """A compiled pattern, as google-re2 makes it."""
-
-    def search(self, text: bytes, pos: int = ..., endpos: int = ..., /) -> Any: ...
-
-    def finditer(self, text: bytes, /) -> Iterator[Any]: ...
 
 
 class Texts(Protocol):

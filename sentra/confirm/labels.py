@@ -9,8 +9,9 @@ from typing import Any
 
 import re2
 
-from sentra.confirm import WINDOW_BYTES, Confirm, Hit, Search, confirm, factory, spoken
+from sentra.confirm import WINDOW_BYTES, Confirm, Hit, confirm, factory, spoken
 from sentra.confirm.tables import column_header, table_end
+from sentra.linear import Pattern
 
 AFTER_BYTES = 60
 NEAR_BYTES = 160
@@ -54,7 +55,7 @@ def unlabelled(hit: Hit) -> bool:
     return _once(hit, _unlabelled, header)
 
 
-def _unlabelled(context: Search | None, text: bytes) -> bool:
+def _unlabelled(context: Pattern | None, text: bytes) -> bool:
     before = spoken(text)
     other = _OTHER.search(before)
     return other is None or _named_later(context, before, other.start(1))
@@ -96,7 +97,7 @@ def finder(words: Iterable[str]) -> str:
     return "(?i)(?:" + "|".join(r"[\s_\-/.]*".join(map(re2.escape, word.split())) for word in words) + ")"
 
 
-def places(buffer: bytes, names: Any, low: int, high: int, pay: Callable[[int], None]) -> Iterator[tuple[int, int]]:
+def places(buffer: bytes, names: Pattern, low: int, high: int, pay: Callable[[int], None]) -> Iterator[tuple[int, int]]:
     """The stretches of ``buffer`` from ``low`` to ``high`` in which a value can be named by what ``names`` finds.
 
     ``pay`` is called for every name with the bytes that were looked at for it.
@@ -127,12 +128,12 @@ _MARKUP = re2.compile(
 )
 
 
-def _found(context: Search, text: bytes) -> bool:
+def _found(context: Pattern, text: bytes) -> bool:
     """Is a context word in ``text``, also as part of a name, or with capitals inside (``MyKad``)?"""
     return context.search(text) is not None or context.search(spoken(text)) is not None
 
 
-def _named_later(context: Search | None, text: bytes, start: int) -> bool:
+def _named_later(context: Pattern | None, text: bytes, start: int) -> bool:
     """A context word ends behind ``start``: the other name is part of it, as in ``account number``, or precedes it."""
     return context is not None and any(match.end() > start for match in context.finditer(text))
 
