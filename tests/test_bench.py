@@ -2,16 +2,19 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from bench import external
+from bench.__main__ import SUITES, TRIES, measure
 from bench.answers import Answer, problem
 from bench.client import open_loop
 from bench.guard import Budget, broken, budgets, unmet
 from bench.layers import needs_literal
+from bench.load import Late
 from bench.requests import Case, cases, parse_size
 from bench.rows import Row, compare, load, rendered, save, stamp
 from tests.conftest import free_port
@@ -195,6 +198,21 @@ def test_what_waits_behind_a_stall_is_measured_from_when_it_was_due() -> None:
     thread.join(10)
     loop.close()
     assert (seen.answered, seen.errors, seen.p50 > 50) == (20, 0, True)
+
+
+@pytest.mark.parametrize(("late", "rows"), [(0, ["a"]), (TRIES - 1, ["a"]), (TRIES, [])])
+def test_a_suite_whose_generator_was_late_is_measured_once_more(
+    monkeypatch: pytest.MonkeyPatch, late: int, rows: list[str]
+) -> None:
+    tries = iter([*[True] * late, False])
+
+    def suite(seconds: float) -> Iterator[Row]:
+        if next(tries):
+            raise Late("the generator was late")
+        yield row("a", seconds)
+
+    monkeypatch.setitem(SUITES, "tail", suite)
+    assert [each.name for each in measure(("tail",), 1.0)] == rows
 
 
 def test_outside_services_lead_to_their_verdicts() -> None:
