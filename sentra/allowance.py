@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 LEAST_ALLOWANCE = 4 << 20
-PASSES = 1024
+PASSES = 1536
 SEARCH_COST = 256
 CONFIRM_SECONDS, CONFIRM_GROWTH = 0.5, 6 << 20
 SCAN_SECONDS = 0.3
