@@ -192,10 +192,8 @@ class Scanner:
         Raises ``EngineError`` for a rule that would silently not run.
         """
         for number, compiled in enumerate(self.rules):
-            if compiled.rule.case and compiled.rule.pattern:
-                for problem in ruleset.pattern_problems(compiled.rule.pattern):
-                    raise EngineError(f"{compiled.rule.id}: {problem}")
-                compiled.prepare()
+            if compiled.rule.case:
+                _prepare(compiled)
             for case in () if compiled.rule.companion else compiled.rule.case:
                 text = case.joined.encode("utf-8", "replace")
                 if case.match and not self._sees(number, compiled, text):
@@ -272,6 +270,14 @@ class Scanner:
                 if "\x00" in segment.text:
                     found.setdefault(index, set()).add(DECODERS[0].pattern)
         return {index: [decoder for decoder in DECODERS if decoder.pattern in found[index]] for index in sorted(found)}
+
+
+def _prepare(compiled: Compiled) -> None:
+    """Compile what ``compiled`` needs, and search for nothing: RE2 takes memory for a pattern at its first search."""
+    try:
+        compiled.prepare()
+    except re2.error as error:
+        raise EngineError(f"{compiled.rule.id}: pattern {compiled.rule.pattern!r} does not compile: {error}") from None
 
 
 def _whole_characters(buffer: bytes, low: int, high: int) -> bytes:
