@@ -21,12 +21,15 @@ class Match:
         self.spans = spans
 
     def span(self, group: int = 0) -> tuple[int, int]:
+        """The first offset of a group, or of the whole, and the one after its last."""
         return self.spans[group]
 
     def start(self, group: int = 0) -> int:
+        """Where it begins."""
         return self.spans[group][0]
 
     def end(self, group: int = 0) -> int:
+        """The offset after its last."""
         return self.spans[group][1]
 
 

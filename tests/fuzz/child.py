@@ -1,6 +1,6 @@
 """One target under the fuzzer, in a process of its own: ``python -m tests.fuzz.child NAME REPORT [libFuzzer's arguments]``.
 
-Needs atheris. Every 500 inputs the report is written anew: inputs so far, memory, and how many marks were reached.
+Needs atheris. Every 500 inputs, or 5 seconds, the report is written anew: inputs so far, memory, and how many marks were reached.
 """
 
 import faulthandler
@@ -18,7 +18,7 @@ import msgspec
 with atheris.instrument_imports(include=["sentra"], exclude=["sentra.lexicon"], enable_loader_override=False):
     from tests.fuzz.targets import TARGETS
 
-REPORT_EVERY = 500
+REPORT_EVERY, REPORT_SECONDS = 500, 5.0
 MARKS = 4_000
 WARM = 2_000
 """Inputs after which memory counts: before, code and patterns are compiled at first use."""
@@ -74,7 +74,7 @@ def main() -> None:
         for mark in target.check(data):
             marker(mark)
         report.inputs += 1
-        if report.inputs % REPORT_EVERY == 0:
+        if report.inputs % REPORT_EVERY == 0 or time.monotonic() - started > report.seconds + REPORT_SECONDS:
             write()
 
     def write() -> None:
