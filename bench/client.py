@@ -140,21 +140,26 @@ class _Loop:
 
 class _Closed(_Loop):
     sent = 0
+    slowest = 0.0
 
     def settle(self, connection: Connection) -> None:
+        now = time.perf_counter()
+        if connection.due:
+            self.slowest = max(self.slowest, now - connection.due)
         if self.sent < self.total and not connection.transport.is_closing():
             self.sent += 1
-            connection.send(self.data, 0.0)
+            connection.send(self.data, now)
 
     ready = settle
 
 
 class Burst(msgspec.Struct, frozen=True):
-    """What a closed loop got: requests answered, errors among them, seconds, and the first answer."""
+    """What a closed loop got: requests answered, errors among them, all seconds and those of the slowest, the first answer."""
 
     count: int
     errors: int
     seconds: float
+    slowest: float
     status: int
     body: bytes
 
@@ -171,7 +176,7 @@ def closed_loop(port: int, body: bytes, total: int, connections: int = 8, limit:
         await asyncio.wait_for(loop.done.wait(), limit)
         seconds = time.perf_counter() - started
         loop.close()
-        return Burst(loop.count, loop.errors, seconds, *loop.first)
+        return Burst(loop.count, loop.errors, seconds, loop.slowest, *loop.first)
 
     return uvloop.run(run())
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from bench.rows import Row
 from bench.service import Service
 
 LATE_MS = 1.0
+RECOVERY_SECONDS = 2.0
+AMPLE = 4_000  # connections: no request of an open loop waits for one
+CROWD = 1_000
 SERVER_CORE, CLIENT_CORE = 0, 1
 
 
@@ -58,17 +62,29 @@ def tail_rows(case: Case, seconds: float) -> Iterator[Row]:
 
 
 def overload_rows(case: Case, seconds: float) -> Iterator[Row]:
-    """An open loop at 1.5 times the saturation, then a burst that shows whether the service is itself again."""
+    """An open loop at 1.5 times the saturation, then a closed one; after each, whether the service is itself again."""
     os.sched_setaffinity(0, {CLIENT_CORE})
-    body = case.body()
+    body, memory = case.body(), []
     with service.sentra(core=SERVER_CORE) as server:
         most = saturation(server, body)
-        seen = open_loop(server.port, body, 1.5 * most, seconds, connections=1_000, grace=10.0)
-        memory = server.memory()
-        after = open_loop(server.port, body, most / 4, 2.0)
-    more = {"p99": seen.p99, "errors": seen.errors, "unanswered": seen.unanswered, "MB": round(memory, 1)}
-    yield Row(name=f"overload/{case.name}/max", unit="ms", value=seen.most, more=more)
-    yield Row(name=f"overload/{case.name}/after-p99", unit="ms", value=after.p99)
+        seen = open_loop(server.port, body, 1.5 * most, seconds, AMPLE, grace=10.0)
+        more = {"rate": round(1.5 * most), "p99": seen.p99, "errors": seen.errors, "lateness": seen.late_p99}
+        memory.append(server.memory())
+        yield Row(name=f"overload/open/{case.name}/max", unit="ms", value=seen.most, more=more)
+        yield Row(name=f"overload/open/{case.name}/unanswered", unit="requests", value=seen.unanswered)
+        yield _after(server, f"overload/open/{case.name}", body, most)
+        burst = closed_loop(server.port, body, int(most * seconds), CROWD)
+        more = {"answered": burst.count, "errors": burst.errors}
+        memory.append(server.memory())
+        yield Row(name=f"overload/closed/{case.name}/max", unit="ms", value=round(burst.slowest * 1000, 3), more=more)
+        yield _after(server, f"overload/closed/{case.name}", body, most)
+    yield Row(name=f"overload/{case.name}/memory", unit="MB", value=round(max(memory), 1))
+
+
+def _after(server: Service, name: str, body: bytes, most: float) -> Row:
+    """The latency at a quarter of the saturation ``most``, 2 s after an overload."""
+    time.sleep(RECOVERY_SECONDS)
+    return Row(name=f"{name}/after-p99", unit="ms", value=open_loop(server.port, body, most / 4, 2.0).p99)
 
 
 def saturation_rows(case: Case, seconds: int, workers: int = 2) -> Iterator[Row]:

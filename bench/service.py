@@ -40,8 +40,8 @@ class Service:
         return sum(cpu_of(pid) for pid in self.pids())
 
     def memory(self) -> float:
-        """Resident memory of the largest process, in MB."""
-        return max(_resident(pid) for pid in self.pids())
+        """Resident memory of the largest worker, in MB."""
+        return max(_resident(pid) for pid in self.pids()[1:])
 
     def ready(self) -> bool:
         """Whether it says that it is ready. Raises ``RuntimeError`` when it has ended."""

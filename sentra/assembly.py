@@ -23,6 +23,7 @@ from sentra.engine import UTF8
 from sentra.errors import ConfigError, collecting, raise_all
 from sentra.findings import Mode, Source
 from sentra.locate import Compiled
+from sentra.memory import trim
 from sentra.operator_rules import domain_rules, keyword_rules, policy_rules
 from sentra.pipeline import Clock, Pipeline
 from sentra.plugins import BUILTIN, BY_NAME, Builtin, Plugin
@@ -84,6 +85,7 @@ def assemble_proved(settings: Settings) -> Assembly:
     """As ``assemble``, for serving: every shipped rule has been seen to fire. Raises ``EngineError`` for one that does not."""
     assembly = assemble(settings)
     assembly.pipeline.scanner.prove()
+    trim()
     return assembly
 
 

@@ -43,7 +43,7 @@ class Relief:
             return 0
         until = self._clock() + SECONDS
         renewed = scanner.renew(lambda: self._clock() >= until)
-        _trim()
+        trim()
         after = self._held()
         if renewed:
             log.info("patterns were compiled anew", extra={"count": renewed, "bytes": before, "bytesLeft": after})
@@ -52,8 +52,11 @@ class Relief:
         return renewed
 
 
-def _trim() -> None:
-    """Give back what is free; elsewhere than in glibc the allocator decides that."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+def trim() -> None:
+    """Give memory that is free, as much is after rules were compiled, back to the system.
+
+    Elsewhere than in glibc the allocator decides that.
+    """
+    release = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if release is not None:
+        release(0)

@@ -23,6 +23,7 @@ from sentra.config import Settings
 from sentra.engine import self_test
 from sentra.errors import SentraError
 from sentra.log import configure_logging
+from sentra.memory import trim
 from sentra.metrics import prepare_folder
 from sentra.pid_file import pid_file
 from sentra.ports import only_service
@@ -130,9 +131,12 @@ def _warn(assembly: Assembly, limit: str | None) -> None:
 
 def _valid(settings: Settings, keeper: Keeper | None) -> Assembly:
     """What the configuration file describes as it is now, with its rules compiled. Raises ``SentraError``."""
-    if keeper is None:
-        return assemble(settings)
-    return keeper.take(lambda copy: assemble(msgspec.structs.replace(settings, plugin_config=copy)))
+    try:
+        if keeper is None:
+            return assemble(settings)
+        return keeper.take(lambda copy: assemble(msgspec.structs.replace(settings, plugin_config=copy)))
+    finally:
+        trim()
 
 
 def _reload_for_ever(settings: Settings, keeper: Keeper | None) -> None:

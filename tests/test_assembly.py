@@ -1,5 +1,7 @@
 """From configuration to verdicts: what an operator switches takes effect, what is wrong is told."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -171,3 +173,21 @@ def test_five_thousand_literals_are_one_scan(tmp_path: Path) -> None:
     assembly = assembled(tmp_path, {"policies": [{"contains": words}]}, SENTRA_PLUGINS="policy_pack")
     assert blamed(assembly, request_with("the codeword-4321-zulu is out")) == "policy_pack.rule-1"
     assert blamed(assembly, request_with("the codeword-5321-zulu is out")) is None
+
+
+HELD = """
+import sys
+from sentra.assembly import assemble_proved
+from sentra.config import load_settings
+from sentra.memory import resident_bytes
+assembly = assemble_proved(load_settings({"SENTRA_CACHE_DIR": sys.argv[1], "SENTRA_PLUGINS": "secrets"})[0])
+print(resident_bytes())
+"""
+
+
+def test_a_process_that_compiled_its_rules_holds_no_more_than_one_that_found_them(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HELD, str(tmp_path / "cache")]
+    compiled, found = (
+        int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout) for _ in range(2)
+    )
+    assert compiled - found < 20 << 20

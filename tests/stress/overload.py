@@ -69,7 +69,7 @@ def closed(server: Server, connections: int, size: int) -> Seen:
     return Seen(name, loop.statuses[200], refused, *ended)
 
 
-def opened(server: Server, text: str, size: int, connections: int = 1000) -> Seen:
+def opened(server: Server, text: str, size: int, connections: int = 4000) -> Seen:
     """Requests at 1.5 times the rate that 16 connections in a closed loop got."""
     data = body(size, text)
     rate = 1.5 * closed_loop(server.port, data, 16, 2).statuses[200] / 2
