@@ -11,7 +11,7 @@ import pytest
 from bench import external
 from bench.__main__ import TRIES, measure
 from bench.answers import Answer, problem
-from bench.client import open_loop
+from bench.client import closed_loop, open_loop
 from bench.guard import Budget, broken, budgets, unmet
 from bench.layers import needs_literal
 from bench.load import Late
@@ -180,7 +180,9 @@ class Slow(asyncio.Protocol):
             self.transport.write(answer)  # type: ignore[attr-defined]
 
 
-def test_what_waits_behind_a_stall_is_measured_from_when_it_was_due() -> None:
+@pytest.fixture
+def stalling() -> Iterator[int]:
+    """The port of a server that stalls once."""
     port = free_port()
     ready, stop = threading.Event(), asyncio.Event()
 
@@ -189,15 +191,25 @@ def test_what_waits_behind_a_stall_is_measured_from_when_it_was_due() -> None:
             ready.set()
             await stop.wait()
 
+    Slow.seen = 0
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     ready.wait(10)
-    seen = open_loop(port, b"{}", rate=100, seconds=0.2, connections=1)
+    yield port
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)
     loop.close()
+
+
+def test_what_waits_behind_a_stall_is_measured_from_when_it_was_due(stalling: int) -> None:
+    seen = open_loop(stalling, b"{}", rate=100, seconds=0.2, connections=1)
     assert (seen.answered, seen.errors, seen.p50 > 50) == (20, 0, True)
+
+
+def test_a_closed_loop_tells_its_slowest_answer(stalling: int) -> None:
+    seen = closed_loop(stalling, b"{}", total=20, connections=2)
+    assert (seen.count, seen.errors, seen.slowest > 0.2) == (20, 0, True)
 
 
 @pytest.mark.parametrize(("late", "rows"), [(0, ["a"]), (TRIES - 1, ["a"]), (TRIES, [])])
