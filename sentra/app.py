@@ -197,7 +197,10 @@ class App:
         else:
             decision, context = assembly.pipeline.decide(request, deadline)
         turn.judged(decision, call.decode_ms)
-        return self._conclude(call, assembly, decision, context)
+        started = time.perf_counter()
+        reply = self._conclude(call, assembly, decision, context)
+        turn.recorded(time.perf_counter() - started)
+        return reply
 
     async def _over_limit(self, call: Call, error: LimitError) -> Reply:
         """What the operator wants for a request over a limit of an authenticated caller: an error or a verdict."""

@@ -289,6 +289,11 @@ class Turn:
         if self._taker is not None:
             self._taker.spend(seconds)
 
+    def recorded(self, seconds: float) -> None:
+        """Note that it took ``seconds`` to count and record the decision: long only while records wait to be made."""
+        self._gate.spent(seconds, 0)
+        self._gate.worked(seconds)
+
 
 def _too_full() -> LimitError:
     return LimitError("bytes", 503, 5031, "too much is being received at once")

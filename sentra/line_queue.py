@@ -62,9 +62,18 @@ class LineQueue:
         """Queue one line, given without its newline. ``False`` when it was dropped."""
         return self._put(len(line) + 1, line)
 
-    def put_later(self, render: Render, size: int) -> bool:
-        """Queue a line of about ``size`` bytes that ``render`` makes in the writer's thread."""
-        return self._put(size, render)
+    def put_later(self, render: Render, size: int, hurry: bool = False) -> bool:
+        """Queue a line that ``render`` makes in the writer's thread, ``size`` being the bytes that are held for it.
+
+        When the queue is half full the writer does not keep up with what it is given to make. Then the line is made here,
+        so that who gives it work has to wait for it, unless there is no time for that: ``hurry``. No line alone is more
+        than a quarter of the queue.
+        """
+        size = min(size, self._limit // 4)
+        if hurry or not self.accepting or self._queued + size <= self._limit // 2:
+            return self._put(size, render)
+        line = self._rendered(render)
+        return line is not None and self.put(line)
 
     def _put(self, size: int, item: bytes | Render) -> bool:
         with self._guard:  # that of _changed, taken without its detour

@@ -41,6 +41,7 @@ LINE_BYTES = 2_048
 PLAIN_BYTES = 1_536
 QUEUE_BYTES = 8 << 20
 AUDIT_QUEUE_BYTES = 32 << 20
+HURRY_SHARE = 1 / 2  # of the time budget; an answer that has taken longer does not wait for its record to be made
 STDOUT = 1
 CLOSE_SECONDS = 5.0
 LEAST_SECONDS = 0.2
@@ -127,12 +128,13 @@ class Recorder:
             self._record_plain(event)
             return True
         block = _Block(self, event, stamp(), self._gap())
+        hurry = event.seconds * 1000 > self._settings.plugin_budget_ms * HURRY_SHARE
+        size = LINE_BYTES + (0 if hurry else decision.counts.get("scanBytes", 0))
         if self.audit is not None:
-            size = LINE_BYTES + decision.counts.get("scanBytes", 0)
-            block.recorded = self.audit.put_later(block.audit, size)
+            block.recorded = self.audit.put_later(block.audit, size, hurry)
         for queue in (self.telemetry, self.stdout):
             if queue is not None:
-                queue.put_later(block.telemetry, LINE_BYTES)
+                queue.put_later(block.telemetry, size, hurry)
         return block.recorded is not False
 
     def _record_plain(self, event: Event) -> None:

@@ -85,6 +85,57 @@ def test_a_rendered_line_is_made_in_the_writers_thread() -> None:
     assert queue.written == [b"write paper"]
 
 
+def maker() -> bytes:
+    """A line that tells which thread makes it."""
+    return threading.current_thread().name.encode()
+
+
+def test_what_a_half_full_queue_is_given_to_make_is_made_by_who_brings_it() -> None:
+    queue = Paper(queue_bytes=1000)
+    with stuck(queue):
+        assert all(queue.put_later(maker, 200) for _ in range(20))
+    queue.close()
+    here = maker()
+    assert queue.written == [b"held", b"write paper", b"write paper", *[here] * 18]
+    assert queue.stats.dropped == 0
+
+
+def test_who_is_in_a_hurry_does_not_make_it() -> None:
+    queue = Paper(queue_bytes=1000)
+    with stuck(queue):
+        taken = [queue.put_later(maker, 200, hurry=True) for _ in range(5)]
+    queue.close()
+    assert taken == [True] * 4 + [False]
+    assert queue.written == [b"held", *[b"write paper"] * 4]
+
+
+def test_a_full_queue_makes_nothing_that_it_drops() -> None:
+    queue, made = Paper(queue_bytes=100), []
+    with stuck(queue):
+        queue.put(b"x" * 94)
+        assert not queue.accepting
+        assert not queue.put_later(lambda: made.append(1) or b"", 10)
+    queue.close()
+    assert not made
+
+
+def test_a_line_for_which_much_is_held_is_taken_by_an_empty_queue() -> None:
+    queue = Paper(queue_bytes=1000)
+    assert queue.put_later(maker, 50_000)
+    queue.close()
+    assert queue.written == [b"write paper"]
+
+
+def test_a_line_that_cannot_be_made_by_who_brings_it_is_dropped() -> None:
+    queue = Paper(queue_bytes=1000)
+    with stuck(queue):
+        for _ in range(3):
+            queue.put_later(maker, 250)
+        assert not queue.put_later(lambda: b"%d" % (1 // 0), 250)
+    queue.close()
+    assert queue.stats.dropped == 1
+
+
 def test_a_line_that_cannot_be_rendered_is_dropped_and_the_next_is_written() -> None:
     queue = Paper()
     queue.put_later(lambda: b"%d" % (1 // 0), 10)
