@@ -55,7 +55,7 @@ class Kept:
         self.lines.append(line)
         return True
 
-    def put_later(self, render: Any, size: int) -> bool:
+    def put_later(self, render: Any, size: int, hurry: bool = False) -> bool:
         self.lines.append(render())
         return True
 
